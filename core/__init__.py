@@ -1,0 +1,18 @@
+"""The matching engine of teacher transfer rounds (教師介聘)."""
+
+from __future__ import annotations
+
+from jiepin.core.errors import BadRound, BadRules, JiepinError, Problem
+from jiepin.core.round import Round
+from jiepin.core.rules import Limits, Rules, Stage
+
+__all__ = [
+    "BadRound",
+    "BadRules",
+    "JiepinError",
+    "Limits",
+    "Problem",
+    "Round",
+    "Rules",
+    "Stage",
+]

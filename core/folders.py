@@ -1,0 +1,51 @@
+"""Writing a folder whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from jiepin.core import errors
+
+
+@contextmanager
+def written_whole(folder: Path, replaceable: Sequence[str]) -> Iterator[Path]:
+    """Give a temporary folder beside `folder`, and rename it to `folder` at the end.
+
+    An existing folder is replaced if it is empty or holds only files named in
+    `replaceable`; anything else there raises FolderInTheWay. When the body fails,
+    nothing is left behind and what was there stays.
+    """
+    check_replaceable(folder, replaceable)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    fresh, old = home / "new", home / "old"
+    try:
+        fresh.mkdir()
+        yield fresh
+        if folder.exists():
+            folder.rename(old)
+        fresh.rename(folder)
+    finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def check_replaceable(folder: Path, replaceable: Sequence[str]) -> None:
+    """Raise FolderInTheWay if writing `folder` would destroy something else."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise errors.FolderInTheWay(f"{folder} is a file; name a folder to write")
+    strangers = sorted(
+        item.name for item in folder.iterdir() if item.name not in replaceable
+    )
+    if strangers:
+        raise errors.FolderInTheWay(
+            f"{folder} holds {strangers[0]!r}, which would be lost; "
+            "name a folder that is new, empty or of the same kind"
+        )

@@ -1,0 +1,1 @@
+"""The local service that reads the health-insurance card (not built yet)."""

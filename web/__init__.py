@@ -1,0 +1,1 @@
+"""The site with its three ends: teacher, county, hosting county (not built yet)."""
