@@ -211,7 +211,7 @@ def _read_csv(file: Path, spec: TableSpec, folder: Folder) -> pl.DataFrame | Non
         return None
     try:
         frame = pl.read_csv(
-            file, columns=columns, infer_schema=False, null_values=[""], rechunk=False
+            file, columns=columns, infer_schema=False, null_values=[""]
         )
     except pl.exceptions.PolarsError as error:
         folder.problems.append(_diagnose_csv(file, error))
@@ -271,7 +271,7 @@ def _read_parquet(file: Path, spec: TableSpec, folder: Folder) -> pl.DataFrame |
         columns = _wanted(file, header, spec, folder)
         if columns is None:
             return None
-        frame = pl.read_parquet(file, columns=columns, rechunk=False)
+        frame = pl.read_parquet(file, columns=columns)
         return frame.with_row_index(ROW).with_columns(
             [_as_text(frame, column) for column in columns if column not in spec.lists]
             + [_as_texts(frame, column) for column in spec.lists]

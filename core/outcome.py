@@ -1,0 +1,159 @@
+"""`Outcome`: what a run decided. Pure data; written to and read from a result folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from jiepin.core import errors, terms
+from jiepin.core.folders import written_whole
+from jiepin.core.rules import Rules
+
+ASSIGNMENTS = "assignments.csv"
+EXCHANGES = "exchanges.csv"
+SUMMARY = "summary.json"
+FILES = (ASSIGNMENTS, EXCHANGES, SUMMARY)
+
+ASSIGNMENT_SCHEMA: Mapping[str, Any] = {
+    "teacher_id": pl.String,
+    "stage": pl.String,
+    "exchange": pl.Int64,
+    "school": pl.String,
+    "subject": pl.String,
+    "choice": pl.Int64,
+}
+EXCHANGE_SCHEMA: Mapping[str, Any] = {
+    "exchange": pl.Int64,
+    "stage": pl.String,
+    "size": pl.Int64,
+    "teachers": pl.List(pl.String),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where every teacher is afterwards, and how.
+
+    assignments  one row per teacher, sorted by teacher_id: teacher_id, stage (null
+                 when not moved), exchange (number or null), school, subject, choice
+                 (1-based, null when not moved)
+    exchanges    exchange (1, 2, … in the order made), stage, size, teachers (list,
+                 initiator first, each moving to the next one's seat)
+    rules, seed  what decided; version of the program; digests of the input files
+    seconds      per phase; peak_memory in bytes, 0 where it was not measured
+    """
+
+    rules: Rules
+    seed: int
+    assignments: pl.DataFrame
+    exchanges: pl.DataFrame
+    digests: Mapping[str, str] = field(default_factory=dict)
+    version: str = field(default_factory=lambda: version("jiepin"))
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    peak_memory: int = 0
+
+    @property
+    def moves(self) -> pl.DataFrame:
+        """Return the rows of `assignments` of those who moved."""
+        return self.assignments.filter(pl.col("stage").is_not_null())
+
+    def moved_per_stage(self) -> dict[str, int]:
+        """Return how many moved in each stage, in the order of the stages."""
+        counts = dict(self.moves.group_by("stage").len().iter_rows())
+        return {stage.name: counts.get(stage.name, 0) for stage in self.rules.stages}
+
+    def moved_per_choice(self) -> dict[int, int]:
+        """Return how many moved to their first choice, their second, and so on."""
+        return dict(self.moves.group_by("choice").len().sort("choice").iter_rows())
+
+    def write(self, folder: str | Path) -> None:
+        """Write the result folder, whole or not at all.
+
+        Raises FolderInTheWay when the folder holds anything but a result.
+        """
+        start = time.perf_counter()
+        with written_whole(Path(folder), replaceable=FILES) as target:
+            self.assignments.write_csv(target / ASSIGNMENTS)
+            self.exchanges.with_columns(
+                pl.col("teachers").list.join(terms.LIST_SEPARATOR)
+            ).write_csv(target / EXCHANGES)
+            seconds = {**self.seconds, "write": time.perf_counter() - start}
+            text = json.dumps(self._summary(seconds), ensure_ascii=False, indent=2)
+            (target / SUMMARY).write_text(text + "\n", "utf-8")
+
+    def _summary(self, seconds: Mapping[str, float]) -> dict[str, Any]:
+        return {
+            "rules": self.rules.to_dict(),
+            "seed": self.seed,
+            "version": self.version,
+            "inputs": dict(self.digests),
+            "teachers": self.assignments.height,
+            "moved": self.moves.height,
+            "moved_per_stage": self.moved_per_stage(),
+            "moved_per_choice": self.moved_per_choice(),
+            "seconds": {phase: round(value, 6) for phase, value in seconds.items()},
+            "peak_memory": self.peak_memory,
+        }
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Outcome:
+        """Read a result folder. Raises BadResult naming the file that cannot be read."""
+        path = Path(folder)
+        summary = _read_summary(path / SUMMARY)
+        try:
+            return cls(
+                rules=Rules.from_dict(summary["rules"], SUMMARY),
+                seed=int(summary["seed"]),
+                assignments=_read_csv(path / ASSIGNMENTS, ASSIGNMENT_SCHEMA),
+                exchanges=_read_csv(path / EXCHANGES, EXCHANGE_SCHEMA),
+                digests=dict(summary["inputs"]),
+                version=str(summary["version"]),
+                seconds=dict(summary["seconds"]),
+                peak_memory=int(summary["peak_memory"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise errors.BadResult(
+                f"{path / SUMMARY}: entry missing or of the wrong kind "
+                f"({type(error).__name__} {error}); expected the summary of a run"
+            ) from None
+
+
+def _read_summary(file: Path) -> dict[str, Any]:
+    try:
+        summary = json.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise errors.BadResult(
+            f"{file}: {error.strerror}; expected the folder that solve --out wrote"
+        ) from None
+    except ValueError:
+        raise errors.BadResult(f"{file}: not JSON; expected the summary of a run") from None
+    if not isinstance(summary, dict):
+        raise errors.BadResult(f"{file}: expected a JSON object")
+    return summary
+
+
+def _read_csv(file: Path, schema: Mapping[str, Any]) -> pl.DataFrame:
+    """Read a result table; a cell that is no number where one belongs is refused."""
+    flat = {
+        column: pl.String if isinstance(kind, pl.List) else kind
+        for column, kind in schema.items()
+    }
+    try:
+        frame = pl.read_csv(file, schema_overrides=flat, columns=list(schema))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise errors.BadResult(
+            f"{file}: {reason}; expected the columns {', '.join(schema)}"
+        ) from None
+    return frame.select(schema).with_columns(
+        pl.col(column).fill_null("").str.split(terms.LIST_SEPARATOR)
+        for column, kind in schema.items()
+        if isinstance(kind, pl.List)
+    )
