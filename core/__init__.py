@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from jiepin.core.errors import BadRound, BadRules, JiepinError, Problem
+from jiepin.core.mechanisms.staged import solve
+from jiepin.core.outcome import Outcome
 from jiepin.core.round import Round
 from jiepin.core.rules import Limits, Rules, Stage
 
@@ -11,8 +13,10 @@ __all__ = [
     "BadRules",
     "JiepinError",
     "Limits",
+    "Outcome",
     "Problem",
     "Round",
     "Rules",
     "Stage",
+    "solve",
 ]

@@ -1,0 +1,33 @@
+"""How kernels are compiled, and whether this process had to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+IndexArray = npt.NDArray[np.int32]
+FlagArray = npt.NDArray[np.uint8]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_compiled: list[Any] = []
+
+
+def compiled(function: Function) -> Function:
+    """Compile at first call, keep the result on disk, release the lock while running."""
+    dispatcher = njit(cache=True, nogil=True)(function)
+    _compiled.append(dispatcher)
+    return cast(Function, dispatcher)
+
+
+def n_compiled() -> int:
+    """Return how many kernels this process compiled instead of loading them."""
+    return sum(
+        sum(dispatcher.stats.cache_misses.values())
+        for dispatcher in _compiled
+        if hasattr(dispatcher, "stats")  # without the JIT it is the function itself
+    )
