@@ -11,11 +11,10 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 
 import click
 from rich.console import Console
@@ -23,43 +22,38 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from jiepin.core import errors, folders, terms
-from jiepin.core import outcome as outcomes
-from jiepin.core.kernels.compiling import n_compiled
 from jiepin.core.mechanisms.staged import Report, solve
-from jiepin.core.outcome import Outcome
+from jiepin.core.outcome import FILES, Outcome
 from jiepin.core.round import Round
-from jiepin.core.rules import PRESETS, Rules
-from jiepin.core.terms import stage_label
+from jiepin.core.rules import PRESETS, Rules, Stage
+from jiepin.core.warm_up import warm_up
 
 DONE, VIOLATIONS, WRONG_INPUT, UNFORESEEN, INTERRUPTED = 0, 1, 2, 3, 130
-DEBUG = "JIEPIN_DEBUG"  # set: the whole traceback of an unforeseen error
+DEBUG = "JIEPIN_DEBUG"  # when set, an unforeseen error shows its whole traceback
 
-notes = Console(stderr=True, highlight=False, soft_wrap=True)
+notes = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+FOLDER = click.Path(path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="jiepin", prog_name="jiepin")
 def jiepin() -> None:
-    """Solve, check and explain teacher transfer rounds (教師介聘)."""
+    """教師介聘的計算、檢核與說明。Solve, check and explain teacher transfer rounds."""
 
 
 @jiepin.command("solve")
-@click.argument("folder", metavar="ROUND", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="ROUND", type=FOLDER)
 @click.option(
     "--rules",
     "rules_name",
     default=PRESETS[0],
     show_default=True,
     metavar="NAME_OR_FILE",
-    help=f"A TOML file, or a preset: {', '.join(PRESETS)}.",
+    help=f"A TOML file, or one of the presets {', '.join(PRESETS)}.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the lottery.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder to write the result to."
-)
-@click.option(
-    "--threads", default=1, show_default=True, type=click.IntRange(1, 1024)
-)
+@click.option("--out", metavar="DIR", type=FOLDER, help="Write the result to DIR.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1, 256))
 @click.option("-q", "--quiet", is_flag=True, help="Print no table.")
 def solve_command(
     folder: Path,
@@ -69,50 +63,162 @@ def solve_command(
     threads: int,
     quiet: bool,
 ) -> None:
-    """Clear the round in folder ROUND by a rule set, and write the result."""
+    """依規則計算一次介聘作業。Clear the round in folder ROUND by a rule set."""
     if out is not None:
-        folders.check_replaceable(out, outcomes.FILES)
+        folders.check_replaceable(out, FILES)
     rules = Rules.load(rules_name)
     start = time.perf_counter()
     round_ = Round.read(folder, rules.limits)
     read = time.perf_counter() - start
-    compiled = _compile()
+    _make_ready(threads)
     with _progress(quiet) as report:
         outcome = solve(round_, rules, seed, threads, report)
-    outcome = replace(
-        outcome,
-        seconds={"read": read, **outcome.seconds},
-        peak_memory=_peak_memory(),
-    )
+    seconds = {"read": read, **outcome.seconds}
+    outcome = replace(outcome, seconds=seconds, peak_memory=_peak_memory())
     if out is not None:
-        start = time.perf_counter()
         outcome.write(out)
-        seconds = {**outcome.seconds, "write": time.perf_counter() - start}
-        outcome = replace(outcome, seconds=seconds)
     if not quiet:
-        _print_outcome(outcome, out, compiled)
+        _print_outcome(outcome)
+        notes.print(
+            "未指定 --out，沒有寫入結果。 No --out: nothing was written."
+            if out is None
+            else f"結果在 result in {out}"
+        )
 
 
-def _compile() -> float:
-    """Compile the kernels if this is their first use, say so, return the seconds."""
-    before = n_compiled()
+def _make_ready(threads: int) -> None:
+    """Load the kernels; if they had to be compiled, say so and how long it took."""
     start = time.perf_counter()
-    with _patience("第一次使用，正在編譯計算引擎… compiling the engine, first use only"):
-        _solve_smallest()
-    seconds = time.perf_counter() - start
-    if n_compiled() == before:
-        return 0.0
-    notes.print(
-        f"第一次使用，已編譯計算引擎，費時 {seconds:.1f} 秒；以後直接載入。 "
-        f"First use: compiled the engine in {seconds:.1f} s; later starts load it."
-    )
-    return seconds
+    if notes.is_terminal:
+        with notes.status("準備計算引擎… preparing the engine…"):
+            n_compiled = warm_up(threads)
+    else:
+        n_compiled = warm_up(threads)
+    if n_compiled:
+        seconds = time.perf_counter() - start
+        notes.print(
+            f"首次使用，編譯計算引擎費時 {seconds:.1f} 秒，以後直接載入。 First use: "
+            f"the engine was compiled in {seconds:.1f} s; later starts load it."
+        )
 
 
 @contextmanager
-def _patience(text: str) -> Iterator[None]:
-    if not notes.is_terminal:
-        yield
+def _progress(quiet: bool) -> Iterator[Report | None]:
+    """Show a bar per stage when a person watches."""
+    if quiet or not notes.is_terminal:
+        yield None
         return
-    with notes.status(text):
-        yield
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, console=notes, transient=True) as bars:
+        tasks = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(terms.stage_label(stage).zh, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield report
+
+
+def _peak_memory() -> int:
+    """Return the most memory this process has held, in bytes; 0 where unknown."""
+    try:
+        status = Path("/proc/self/status").read_text("ascii")
+    except OSError:
+        return 0
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    return int(fields["VmHWM"].split()[0]) * 1024
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    """Print who moved per stage and per wish number, and the time taken."""
+    out = Console(highlight=False)
+    out.print(_stage_table(outcome))
+    out.print(_choice_table(outcome))
+    phases = "  ".join(f"{phase} {took:.3f}" for phase, took in outcome.seconds.items())
+    megabytes = outcome.peak_memory / 2**20
+    out.print(f"秒 seconds: {phases}    記憶體 memory: {megabytes:.0f} MiB")
+
+
+def _stage_table(outcome: Outcome) -> Table:
+    n_teachers, n_moved = outcome.assignments.height, outcome.moves.height
+    table = Table(
+        title=f"{outcome.rules.name}  種子 seed {outcome.seed}", title_justify="left"
+    )
+    table.add_column("階段 stage")
+    table.add_column("次數 exchanges", justify="right")
+    table.add_column("達成 moved", justify="right")
+    made = dict(outcome.exchanges.group_by("stage").len().iter_rows())
+    moved = outcome.moved_per_stage()
+    for stage in outcome.rules.stages:
+        n_made = str(made.get(stage.name, 0)) if stage.size else ""
+        table.add_row(_stage_title(stage), n_made, f"{moved[stage.name]:,}")
+    table.add_section()
+    table.add_row("未達成 not moved", "", f"{n_teachers - n_moved:,}")
+    table.add_row("申請人 teachers", "", f"{n_teachers:,}")
+    return table
+
+
+def _stage_title(stage: Stage) -> str:
+    label = terms.stage_label(stage.name)
+    return stage.name if label.zh == stage.name else f"{label.zh} {stage.name}"
+
+
+_CHOICE_BANDS = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 20), (21, 50), (51, 0))
+
+
+def _choice_table(outcome: Outcome) -> Table:
+    """Return how many moved to their 1st, 2nd … choice, the long tail in bands."""
+    moved = outcome.moved_per_choice()
+    table = Table()
+    table.add_column("志願序 choice")
+    for low, high in _CHOICE_BANDS:
+        text = str(low) if low == high else f"{low}–{high or ''}"
+        table.add_column(text, justify="right")
+    counts = [
+        sum(n for choice, n in moved.items() if low <= choice <= (high or choice))
+        for low, high in _CHOICE_BANDS
+    ]
+    table.add_row("達成 moved", *(f"{count:,}" for count in counts))
+    return table
+
+
+def main() -> None:
+    """Run the command and turn every ending into an exit code."""
+    warnings.showwarning = _show_warning
+    try:
+        code = jiepin.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = WRONG_INPUT
+    except errors.JiepinError as error:
+        notes.print(str(error))
+        code = WRONG_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # the reader of our output has gone; nothing is left to tell it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = DONE
+    except Exception as error:
+        _show_unforeseen(error)
+        code = UNFORESEEN
+    sys.exit(code or DONE)
+
+
+def _show_warning(message: Warning | str, *_place: object) -> None:
+    notes.print(f"注意 warning: {message}")
+
+
+def _show_unforeseen(error: Exception) -> None:
+    """Say where the program broke, without the data it broke on."""
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error)
+        return
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    notes.print(
+        f"程式發生未預期的錯誤 unforeseen error: {type(error).__name__} in "
+        f"{Path(place.filename).name} line {place.lineno}. "
+        f"設定 {DEBUG}=1 可顯示完整訊息。 Set {DEBUG}=1 for the whole message, "
+        "and please report it."
+    )
