@@ -91,11 +91,11 @@ def encode(round_: Round, rules: Rules, seed: int = 0) -> Encoded:
     """
     teacher_at = _by_code_point(round_.teachers["teacher_id"])
     teachers = _in_order(round_.teachers, teacher_at)
-    homes = _Homes.of(round_, teachers)
+    homes = Homes.of(round_, teachers)
     wishes = _wishes(round_, teachers, homes, rules.priority == terms.BEST)
     rank_of = _rank_claims(teachers, wishes, rules.tie_break, seed)
     return Encoded(
-        market=_lay_out(homes, wishes, rank_of),
+        market=lay_out(homes, wishes, rank_of),
         round_=round_,
         teacher_at=teacher_at,
         school_of=homes.school_of,
@@ -113,7 +113,7 @@ def _in_order(teachers: pl.DataFrame, order: npt.NDArray[np.int64]) -> pl.DataFr
 
 
 @dataclass(frozen=True)
-class _Homes:
+class Homes:
     """The positions of a market: those held and those with open seats."""
 
     n_schools: int
@@ -124,7 +124,7 @@ class _Homes:
     seats: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, round_: Round, teachers: pl.DataFrame) -> _Homes:
+    def of(cls, round_: Round, teachers: pl.DataFrame) -> Homes:
         n_schools = round_.schools.height
         held = _place(teachers, n_schools)
         vacant = _place(round_.vacancies, n_schools)
@@ -153,7 +153,7 @@ def _place(frame: pl.DataFrame, n_schools: int) -> npt.NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class _Wishes:
+class Wishes:
     """Wishes in wish order, applicant by applicant, and the claims they belong to."""
 
     list_start: IndexArray
@@ -165,8 +165,8 @@ class _Wishes:
 
 
 def _wishes(
-    round_: Round, teachers: pl.DataFrame, homes: _Homes, best: bool
-) -> _Wishes:
+    round_: Round, teachers: pl.DataFrame, homes: Homes, best: bool
+) -> Wishes:
     lists = _lists(teachers)
     county_of_school = _indices(_county_codes(round_))
     n_wishes = np.empty(len(homes.home_of), dtype=np.int32)
@@ -186,7 +186,7 @@ def _wishes(
     points_of_claim[claim_of] = points
     holder = np.empty(n_claims, dtype=np.int32)
     holder[claim_of] = _owners(list_start)
-    return _Wishes(list_start, position, choice, claim_of, points_of_claim, holder)
+    return Wishes(list_start, position, choice, claim_of, points_of_claim, holder)
 
 
 def _county_codes(round_: Round) -> pl.Series:
@@ -227,7 +227,7 @@ def _owners(starts: IndexArray) -> IndexArray:
 
 
 def _rank_claims(
-    teachers: pl.DataFrame, wishes: _Wishes, tie_break: Sequence[str], seed: int
+    teachers: pl.DataFrame, wishes: Wishes, tie_break: Sequence[str], seed: int
 ) -> IndexArray:
     """Return the place of each claim in claim order, 0 for the first."""
     holder = wishes.holder
@@ -289,7 +289,7 @@ def _lots(ids: Sequence[str], seed: int) -> npt.NDArray[np.uint64]:
     return np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)
 
 
-def _lay_out(homes: _Homes, wishes: _Wishes, rank_of: IndexArray) -> Market:
+def lay_out(homes: Homes, wishes: Wishes, rank_of: IndexArray) -> Market:
     """Renumber claims by home and claim order, wishes by claim, and build the arrays."""
     n_claims, n_positions = len(rank_of), len(homes.seats)
     by_rank = np.empty(n_claims, dtype=np.int32)

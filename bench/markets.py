@@ -1,0 +1,95 @@
+"""Markets as arrays, without files: what the engine is timed on."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from jiepin.core.market import Homes, Market, Wishes, lay_out
+
+N_COUNTIES = 22
+N_WISHES = 12
+SEATS_PER_POSITION = 3
+
+
+def exchange_market(n_applicants: int, seed: int = 0) -> Market:
+    """Return market E(n_applicants, seed): no vacancies, one subject, points differ.
+
+    n/3 positions in 22 counties (sizes ∝ 1/rank^0.7); each applicant wishes 12 positions
+    inside two counties other than home (popularity = size × lognormal(0.6)), positions
+    ∝ 1/rank^0.8 inside their county, in Plackett–Luce order.
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    n_positions = max(N_COUNTIES * N_WISHES, n_applicants // SEATS_PER_POSITION)
+    share = 1 / np.arange(1, N_COUNTIES + 1) ** 0.7
+    bounds = np.round(np.cumsum(share / share.sum()) * n_positions).astype(np.int64)
+    starts = np.concatenate([[0], bounds])
+    sizes = np.diff(starts)
+    pull = sizes * rng.lognormal(0, 0.6, N_COUNTIES)
+    home_of = (np.arange(n_applicants) * n_positions // n_applicants).astype(np.int32)
+    home_county = np.searchsorted(starts, home_of, side="right") - 1
+    first, second = _two_counties(rng, home_county, pull)
+    position = _plackett_luce(rng, starts, first, second)
+    order = rng.permutation(n_applicants).astype(np.int32)
+    everyone = np.arange(n_applicants, dtype=np.int32)
+    homes = Homes(
+        n_schools=n_positions,
+        position_at=np.arange(n_positions, dtype=np.int32),
+        school_of=np.arange(n_positions, dtype=np.int32),
+        subject_of=np.zeros(n_positions, dtype=np.int32),
+        home_of=home_of,
+        seats=np.zeros(n_positions, dtype=np.int64),
+    )
+    wishes = Wishes(
+        list_start=np.arange(n_applicants + 1, dtype=np.int32) * N_WISHES,
+        position=position.ravel(),
+        choice=np.tile(np.arange(1, N_WISHES + 1, dtype=np.int32), n_applicants),
+        claim_of=np.repeat(everyone, N_WISHES),
+        points=order.astype(np.int64),
+        holder=everyone,
+    )
+    return lay_out(homes, wishes, order)
+
+
+def _two_counties(
+    rng: np.random.Generator,
+    home: npt.NDArray[np.int64],
+    pull: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Draw two different counties other than home, by their pull (Gumbel's way)."""
+    first = np.empty(len(home), dtype=np.int64)
+    second = np.empty(len(home), dtype=np.int64)
+    for low in range(0, len(home), 1 << 16):
+        some = slice(low, low + (1 << 16))
+        keys = np.log(pull) + rng.gumbel(size=(len(home[some]), N_COUNTIES))
+        keys[np.arange(len(keys)), home[some]] = -np.inf
+        best = np.argsort(-keys, axis=1)
+        first[some], second[some] = best[:, 0], best[:, 1]
+    return first, second
+
+
+def _plackett_luce(
+    rng: np.random.Generator,
+    starts: npt.NDArray[np.int64],
+    first: npt.NDArray[np.int64],
+    second: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int32]:
+    """Draw 12 different positions of two counties, one after the other by popularity."""
+    sizes = np.diff(starts)
+    weight = np.concatenate([1 / np.arange(1, size + 1) ** 0.8 for size in sizes])
+    total = np.concatenate([[0.0], np.cumsum(weight)])
+    mass = total[starts[1:]] - total[starts[:-1]]
+    wished = np.full((len(first), N_WISHES), -1, dtype=np.int32)
+    for place in range(N_WISHES):
+        open_rows = np.arange(len(first))
+        while len(open_rows):
+            a, b = first[open_rows], second[open_rows]
+            draw = rng.random(len(open_rows)) * (mass[a] + mass[b])
+            county = np.where(draw < mass[a], a, b)
+            draw = np.where(draw < mass[a], draw, draw - mass[a]) + total[starts[county]]
+            found = np.searchsorted(total, draw, side="right") - 1
+            found = np.clip(found, starts[county], starts[county + 1] - 1)
+            again = (wished[open_rows] == found[:, None]).any(axis=1)
+            wished[open_rows[~again], place] = found[~again]
+            open_rows = open_rows[again]
+    return wished
