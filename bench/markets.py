@@ -15,9 +15,9 @@ SEATS_PER_POSITION = 3
 def exchange_market(n_applicants: int, seed: int = 0) -> Market:
     """Return market E(n_applicants, seed): no vacancies, one subject, points differ.
 
-    n/3 positions in 22 counties (sizes ∝ 1/rank^0.7); each applicant wishes 12 positions
-    inside two counties other than home (popularity = size × lognormal(0.6)), positions
-    ∝ 1/rank^0.8 inside their county, in Plackett–Luce order.
+    n/3 positions in 22 counties (sizes ∝ 1/rank^0.7); each applicant wishes 12
+    positions inside two counties other than home (popularity = size × lognormal(0.6)),
+    positions ∝ 1/rank^0.8 inside their county, in Plackett–Luce order.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     n_positions = max(N_COUNTIES * N_WISHES, n_applicants // SEATS_PER_POSITION)
@@ -74,7 +74,7 @@ def _plackett_luce(
     first: npt.NDArray[np.int64],
     second: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int32]:
-    """Draw 12 different positions of two counties, one after the other by popularity."""
+    """Draw 12 different positions of two counties, one by one, by popularity."""
     sizes = np.diff(starts)
     weight = np.concatenate([1 / np.arange(1, size + 1) ** 0.8 for size in sizes])
     total = np.concatenate([[0.0], np.cumsum(weight)])
@@ -86,7 +86,9 @@ def _plackett_luce(
             a, b = first[open_rows], second[open_rows]
             draw = rng.random(len(open_rows)) * (mass[a] + mass[b])
             county = np.where(draw < mass[a], a, b)
-            draw = np.where(draw < mass[a], draw, draw - mass[a]) + total[starts[county]]
+            draw = (
+                np.where(draw < mass[a], draw, draw - mass[a]) + total[starts[county]]
+            )
             found = np.searchsorted(total, draw, side="right") - 1
             found = np.clip(found, starts[county], starts[county + 1] - 1)
             again = (wished[open_rows] == found[:, None]).any(axis=1)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -164,9 +164,7 @@ class Wishes:
     holder: IndexArray  # claim -> applicant
 
 
-def _wishes(
-    round_: Round, teachers: pl.DataFrame, homes: Homes, best: bool
-) -> Wishes:
+def _wishes(round_: Round, teachers: pl.DataFrame, homes: Homes, best: bool) -> Wishes:
     lists = _lists(teachers)
     county_of_school = _indices(_county_codes(round_))
     n_wishes = np.empty(len(homes.home_of), dtype=np.int32)
@@ -278,7 +276,9 @@ def _draw(
     claims = order[tied]
     lots = _lots(ids.gather(holder[claims]).to_list(), seed)
     rest = [key[claims] for key in after]
-    order[tied] = claims[np.lexsort((holder[claims], *rest[::-1], lots, group))]
+    # the last key sorts first
+    sort_keys: list[npt.NDArray[Any]] = [holder[claims], *rest[::-1], lots, group]
+    order[tied] = claims[np.lexsort(sort_keys)]
 
 
 def _lots(ids: Sequence[str], seed: int) -> npt.NDArray[np.uint64]:
@@ -290,7 +290,7 @@ def _lots(ids: Sequence[str], seed: int) -> npt.NDArray[np.uint64]:
 
 
 def lay_out(homes: Homes, wishes: Wishes, rank_of: IndexArray) -> Market:
-    """Renumber claims by home and claim order, wishes by claim, and build the arrays."""
+    """Renumber claims by home and claim order, wishes by claim; build the arrays."""
     n_claims, n_positions = len(rank_of), len(homes.seats)
     by_rank = np.empty(n_claims, dtype=np.int32)
     by_rank[rank_of] = np.arange(n_claims, dtype=np.int32)

@@ -48,7 +48,9 @@ TAGS: Final = {
 }
 
 GROUPS: Final = {
-    "indigenous": Label("具原住民族身分並申請優先辦理", "indigenous, applied for priority"),
+    "indigenous": Label(
+        "具原住民族身分並申請優先辦理", "indigenous, applied for priority"
+    ),
     "language": Label("具本土語文認證", "holds a language certificate"),
     "remote": Label("自願至偏遠地區", "volunteers for remote schools"),
 }

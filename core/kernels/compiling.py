@@ -18,10 +18,10 @@ _compiled: list[Any] = []
 
 
 def compiled(function: Function) -> Function:
-    """Compile at first call, keep the result on disk, release the lock while running."""
+    """Compile at first call and keep that on disk; run without the lock."""
     dispatcher = njit(cache=True, nogil=True)(function)
     _compiled.append(dispatcher)
-    return cast(Function, dispatcher)
+    return cast("Function", dispatcher)
 
 
 def n_compiled() -> int:

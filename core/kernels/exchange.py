@@ -60,7 +60,12 @@ class Progress(NamedTuple):
 
 @compiled
 def look_back(
-    graph: Graph, alive: FlagArray, scratch: Scratch, home: int, size: int, gapless: bool
+    graph: Graph,
+    alive: FlagArray,
+    scratch: Scratch,
+    home: int,
+    size: int,
+    gapless: bool,
 ) -> int:
     """Mark from where home is 1, 2, … wishes away; return how far it looked.
 
@@ -138,7 +143,12 @@ def next_alive(alive: FlagArray, claim: int, end: int) -> int:
 
 @compiled
 def find(
-    graph: Graph, alive: FlagArray, scratch: Scratch, claim: int, size: int, gapless: bool
+    graph: Graph,
+    alive: FlagArray,
+    scratch: Scratch,
+    claim: int,
+    size: int,
+    gapless: bool,
 ) -> bool:
     """Find the first exchange of a claim; its wishes are then in scratch.path."""
     home = graph.home_of_claim[claim]
@@ -216,7 +226,7 @@ def look_ahead(
     state: FlagArray,
     paths: IndexArray,
 ) -> None:
-    """Search claims without moving anybody: state gets FAILED or FOUND, paths the wishes.
+    """Search claims but move nobody: state gets FAILED or FOUND, paths the wishes.
 
     state has the shape (n_claims,) of `claims`, paths (n_claims, size).
     """

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-
 import polars as pl
 
 from jiepin.core import terms
@@ -135,11 +134,15 @@ def _exchanges(encoded: Encoded, rules: Rules, moves: Moves) -> pl.DataFrame:
             "teachers": ids.gather(encoded.market.wish_holder[moves.members]),
         }
     )
-    return members.group_by("exchange", maintain_order=True).agg("teachers").select(
-        pl.col("exchange").cast(pl.Int64),
-        _stage_names(rules, moves.exchange_stage).alias("stage"),
-        pl.col("teachers").list.len().cast(pl.Int64).alias("size"),
-        "teachers",
+    return (
+        members.group_by("exchange", maintain_order=True)
+        .agg("teachers")
+        .select(
+            pl.col("exchange").cast(pl.Int64),
+            _stage_names(rules, moves.exchange_stage).alias("stage"),
+            pl.col("teachers").list.len().cast(pl.Int64).alias("size"),
+            "teachers",
+        )
     )
 
 
@@ -267,7 +270,7 @@ class _State:
         )
         self.seats -= n_kept
         wishes = kept[kept != terms.NOBODY]
-        movers = market.wish_holder[wishes]
+        movers: IndexArray = market.wish_holder[wishes]
         self.progress.moved_by[movers] = wishes
         exchange.leave_by(graph, self.progress.alive, wishes)
         return movers

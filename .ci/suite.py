@@ -1,0 +1,66 @@
+"""Run the whole test suite: with the JIT, without it, and with bounds checks.
+
+The run without the JIT measures coverage, since only there kernels are counted. Each
+way of compiling has a cache of its own: Numba's cache does not tell them apart.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+COVERED = [sys.executable, "-m", "coverage"]
+SMOKE = (
+    "import sys; from jiepin.core.warm_up import warm_up; sys.exit(warm_up({n}) {op} 0)"
+)
+
+
+def run(title: str, command: list[str], **environment: str) -> None:
+    """Run one part and stop everything if it fails."""
+    print(f"== {title}", flush=True)
+    start = time.monotonic()
+    code = subprocess.call(command, cwd=ROOT, env={**os.environ, **environment})
+    print(f"== {title}: {time.monotonic() - start:.0f} s, exit {code}", flush=True)
+    if code:
+        sys.exit(code)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="jiepin-test-") as scratch:
+        cache = str(Path(scratch) / "jit")
+        checked = str(Path(scratch) / "bounds")
+        smoke = [sys.executable, "-c"]
+        # the second process must load every kernel that the first has compiled
+        run(
+            "first start compiles",
+            [*smoke, SMOKE.format(n=2, op="==")],
+            NUMBA_CACHE_DIR=cache,
+        )
+        run(
+            "second start loads from the cache",
+            [*smoke, SMOKE.format(n=2, op="!=")],
+            NUMBA_CACHE_DIR=cache,
+        )
+        run(
+            "kernels with bounds checks",
+            [*PYTEST, "tests/test_kernels.py", "tests/test_rounds.py"],
+            NUMBA_CACHE_DIR=checked,
+            NUMBA_BOUNDSCHECK="1",
+        )
+        run("everything with the JIT", PYTEST, NUMBA_CACHE_DIR=cache)
+        run(
+            "everything without the JIT, for coverage",
+            [*COVERED, "run", "-m", *PYTEST[2:]],
+            NUMBA_DISABLE_JIT="1",
+        )
+        run("coverage of the core", [*COVERED, "report"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+# make demo   install, generate a national round, solve, verify, show the table
+# make test   install what the tests need and run everything
+# make bench  time the engine
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/jiepin generate demo/round --teachers 5000 --seed 114
+	$(BIN)/jiepin solve demo/round --out demo/result
+	$(BIN)/jiepin verify demo/round demo/result
+	@echo
+	@echo "作業資料 round:  demo/round   (schools, subjects, vacancies, teachers)"
+	@echo "介聘結果 result: demo/result  (assignments.csv, exchanges.csv, summary.json)"
+	@echo "為什麼 why:      $(BIN)/jiepin explain demo/round demo/result T0000001"
+
+test: $(VENV)/test.stamp lint
+	$(BIN)/python .ci/suite.py
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/test.stamp
+	$(BIN)/python bench/phases.py
+
+clean:
+	rm -rf $(VENV) build demo
+
+$(VENV)/demo.stamp: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/test.stamp: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@ $(VENV)/demo.stamp
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 …"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update && apt-get install -y python3-venv; \
+	  else echo "venv is missing: sudo apt-get install python3-venv"; exit 2; fi
+	$(PYTHON) -m venv $(VENV)
