@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from jiepin.core.market import Homes, Market, Wishes, lay_out
+from jiepin.core.kernels.encode import Wishes
+from jiepin.core.market import Homes, Market, lay_out
 
 N_COUNTIES = 22
 N_WISHES = 12
@@ -30,13 +31,15 @@ def exchange_market(n_applicants: int, seed: int = 0) -> Market:
     home_county = np.searchsorted(starts, home_of, side="right") - 1
     first, second = _two_counties(rng, home_county, pull)
     position = _plackett_luce(rng, starts, first, second)
-    order = rng.permutation(n_applicants).astype(np.int32)
+    order = rng.permutation(n_applicants)
     everyone = np.arange(n_applicants, dtype=np.int32)
     homes = Homes(
+        row_of=everyone,
         n_schools=n_positions,
         position_at=np.arange(n_positions, dtype=np.int32),
         school_of=np.arange(n_positions, dtype=np.int32),
         subject_of=np.zeros(n_positions, dtype=np.int32),
+        home_of_row=home_of,
         home_of=home_of,
         seats=np.zeros(n_positions, dtype=np.int64),
     )
@@ -44,8 +47,8 @@ def exchange_market(n_applicants: int, seed: int = 0) -> Market:
         list_start=np.arange(n_applicants + 1, dtype=np.int32) * N_WISHES,
         position=position.ravel(),
         choice=np.tile(np.arange(1, N_WISHES + 1, dtype=np.int32), n_applicants),
-        claim_of=np.repeat(everyone, N_WISHES),
-        points=order.astype(np.int64),
+        claim=np.repeat(everyone, N_WISHES),
+        points=-np.argsort(order),
         holder=everyone,
     )
     return lay_out(homes, wishes, order)

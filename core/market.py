@@ -1,7 +1,7 @@
 """How a Round under Rules becomes int32 arrays, and what their indices mean.
 
-Applicants are numbered by teacher_id, positions by subject and school, claims by home
-position and claim order, so that those who sit together lie together in memory.
+Positions are numbered by subject and school, applicants by home position and teacher_id,
+claims by home position and claim order: those who sit together lie together in memory.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ import polars as pl
 from jiepin.core import checks, terms
 from jiepin.core.kernels import encode as kernel
 from jiepin.core.kernels.compiling import FlagArray, IndexArray
+from jiepin.core.kernels.encode import Wishes
 from jiepin.core.kernels.exchange import Graph
 from jiepin.core.round import Round
 from jiepin.core.rules import Rules
 
+_WIDEST = np.iinfo(np.int64).max
 _LAST_DATE = np.iinfo(np.int32).max  # a missing birth date comes after all others
 
 
@@ -33,8 +35,7 @@ class Market(NamedTuple):
     home_of: IndexArray  # shape (n_applicants,): position
     seats: npt.NDArray[np.int64]  # shape (n_positions,): open seats before any stage
     claim_order: IndexArray  # shape (n_claims,): claims, the first to be tried first
-    wish_rank: IndexArray  # shape (n_wishes,): place of the wish's claim in that order
-    wish_holder: IndexArray  # shape (n_wishes,): applicant
+    rank_of: IndexArray  # shape (n_claims,): place of a claim in that order
     wish_choice: IndexArray  # shape (n_wishes,): 1-based number of the school listed
     list_start: IndexArray  # shape (n_applicants + 1,)
     list_wish: IndexArray  # shape (n_wishes,): wishes of an applicant in wish order
@@ -58,7 +59,8 @@ class Encoded:
 
     market: Market
     round_: Round
-    teacher_at: npt.NDArray[np.int64]  # applicant -> row of round_.teachers
+    by_id: npt.NDArray[np.int64]  # the applicants in the order of their teacher_id
+    row_of: IndexArray  # applicant -> row of round_.teachers
     school_of: IndexArray  # position -> row of round_.schools
     subject_of: IndexArray  # position -> row of round_.subjects
 
@@ -75,7 +77,7 @@ class Encoded:
     def in_group(self, group: str) -> FlagArray:
         """Return 1 for each applicant of a priority group, shape (n_applicants,)."""
         belongs = self.round_.teachers["groups"].list.contains(group).to_numpy()
-        return belongs[self.teacher_at].astype(np.uint8)
+        return belongs[self.row_of].astype(np.uint8)
 
 
 def encode(round_: Round, rules: Rules, seed: int = 0) -> Encoded:
@@ -89,44 +91,45 @@ def encode(round_: Round, rules: Rules, seed: int = 0) -> Encoded:
     >>> market.n_applicants, market.n_positions, market.home_of.tolist()
     (3, 2, [0, 1, 1])
     """
-    teacher_at = _by_code_point(round_.teachers["teacher_id"])
-    teachers = _in_order(round_.teachers, teacher_at)
-    homes = Homes.of(round_, teachers)
-    wishes = _wishes(round_, teachers, homes, rules.priority == terms.BEST)
-    rank_of = _rank_claims(teachers, wishes, rules.tie_break, seed)
+    id_rank = _id_rank(round_.teachers["teacher_id"])
+    homes = Homes.of(round_, id_rank)
+    wishes = _wishes(round_, homes, rules.priority == terms.BEST)
+    order = _rank_claims(round_, homes, wishes, id_rank, rules.tie_break, seed)
     return Encoded(
-        market=lay_out(homes, wishes, rank_of),
+        market=lay_out(homes, wishes, order),
         round_=round_,
-        teacher_at=teacher_at,
+        by_id=np.argsort(id_rank[homes.row_of]),
+        row_of=homes.row_of,
         school_of=homes.school_of,
         subject_of=homes.subject_of,
     )
 
 
-def _by_code_point(ids: pl.Series) -> npt.NDArray[np.int64]:
+def _id_rank(ids: pl.Series) -> IndexArray:
+    """Return the place of each row in the order of ids by code points."""
     # UTF-8 bytes, by which Polars compares, sort as code points do
-    return np.asarray(ids.arg_sort().to_numpy(), dtype=np.int64)
-
-
-def _in_order(teachers: pl.DataFrame, order: npt.NDArray[np.int64]) -> pl.DataFrame:
-    return teachers if np.all(np.diff(order) == 1) else teachers[order]
+    rank = np.empty(len(ids), dtype=np.int32)
+    rank[ids.arg_sort().to_numpy()] = np.arange(len(ids), dtype=np.int32)
+    return rank
 
 
 @dataclass(frozen=True)
 class Homes:
     """The positions of a market: those held and those with open seats."""
 
+    row_of: IndexArray  # applicant -> row of the teachers
     n_schools: int
     position_at: IndexArray  # subject * n_schools + school -> position or NOWHERE
     school_of: IndexArray
     subject_of: IndexArray
-    home_of: IndexArray
-    seats: npt.NDArray[np.int64]
+    home_of_row: IndexArray  # row of the teachers -> position
+    home_of: IndexArray  # applicant -> position
+    seats: npt.NDArray[np.int64]  # position -> open seats
 
     @classmethod
-    def of(cls, round_: Round, teachers: pl.DataFrame) -> Homes:
+    def of(cls, round_: Round, id_rank: IndexArray) -> Homes:
         n_schools = round_.schools.height
-        held = _place(teachers, n_schools)
+        held = _place(round_.teachers, n_schools)
         vacant = _place(round_.vacancies, n_schools)
         position_at = np.full(
             round_.subjects.height * n_schools, kernel.NOWHERE, dtype=np.int32
@@ -137,12 +140,16 @@ class Homes:
         seats = np.zeros(len(places), dtype=np.int64)
         seats[position_at[vacant]] = round_.vacancies["seats"].to_numpy()
         subject_of, school_of = np.divmod(places, max(1, n_schools))
+        home_of_row = position_at[held]
+        row_of = np.lexsort((id_rank, home_of_row)).astype(np.int32)
         return cls(
+            row_of=row_of,
             n_schools=n_schools,
             position_at=position_at,
             school_of=school_of.astype(np.int32),
             subject_of=subject_of.astype(np.int32),
-            home_of=position_at[held],
+            home_of_row=home_of_row,
+            home_of=home_of_row[row_of],
             seats=seats,
         )
 
@@ -152,39 +159,30 @@ def _place(frame: pl.DataFrame, n_schools: int) -> npt.NDArray[np.int64]:
     return subject * n_schools + checks.index_of(frame["school"])
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """Wishes in wish order, applicant by applicant, and the claims they belong to."""
-
-    list_start: IndexArray
-    position: IndexArray
-    choice: IndexArray
-    claim_of: IndexArray  # wish -> claim, claims numbered applicant by applicant
-    points: npt.NDArray[np.int64]  # claim -> hundredths
-    holder: IndexArray  # claim -> applicant
-
-
-def _wishes(round_: Round, teachers: pl.DataFrame, homes: Homes, best: bool) -> Wishes:
-    lists = _lists(teachers)
-    county_of_school = _indices(_county_codes(round_))
+def _wishes(round_: Round, homes: Homes, best: bool) -> Wishes:
+    lists = _lists(round_.teachers)
     n_wishes = np.empty(len(homes.home_of), dtype=np.int32)
-    where = (homes.home_of, homes.position_at, homes.n_schools)
-    kernel.count_wishes(lists, *where, n_wishes)
-    list_start = _starts(n_wishes)
-    n = int(list_start[-1])
-    position = np.empty(n, dtype=np.int32)
-    choice = np.empty(n, dtype=np.int32)
-    points = np.empty(n, dtype=np.int64)
-    claim_of = np.empty(n, dtype=np.int32)
-    kernel.fill_wishes(
-        lists, *where, county_of_school, best, list_start, position, choice, points
+    where = (homes.position_at, homes.n_schools)
+    kernel.count_wishes(lists, homes.home_of_row, *where, n_wishes)
+    list_start = np.zeros(len(n_wishes) + 1, dtype=np.int32)
+    np.cumsum(n_wishes[homes.row_of], out=list_start[1:])
+    n, most_claims = int(list_start[-1]), len(lists.counties)
+    wishes = Wishes(
+        list_start=list_start,
+        position=np.empty(n, dtype=np.int32),
+        choice=np.empty(n, dtype=np.int32),
+        claim=np.empty(n, dtype=np.int32),
+        points=np.empty(most_claims, dtype=np.int64),
+        holder=np.empty(most_claims, dtype=np.int32),
     )
-    n_claims = kernel.number_claims(list_start, points, claim_of)
-    points_of_claim = np.empty(n_claims, dtype=np.int64)
-    points_of_claim[claim_of] = points
-    holder = np.empty(n_claims, dtype=np.int32)
-    holder[claim_of] = _owners(list_start)
-    return Wishes(list_start, position, choice, claim_of, points_of_claim, holder)
+    county_of_school = _indices(_county_codes(round_))
+    applicants = (homes.row_of, homes.home_of)
+    n_claims = kernel.fill_wishes(
+        lists, *applicants, *where, county_of_school, best, wishes
+    )
+    return wishes._replace(
+        points=wishes.points[:n_claims], holder=wishes.holder[:n_claims]
+    )
 
 
 def _county_codes(round_: Round) -> pl.Series:
@@ -212,33 +210,54 @@ def _indices(codes: pl.Series) -> IndexArray:
     return np.require(checks.index_of(codes), requirements=["C", "W"])
 
 
-def _starts(lengths: npt.NDArray[np.int32]) -> IndexArray:
-    starts = np.zeros(len(lengths) + 1, dtype=np.int32)
-    np.cumsum(lengths, out=starts[1:])
-    return starts
-
-
-def _owners(starts: IndexArray) -> IndexArray:
-    """Return the owner of each entry of a CSR array."""
-    owners = np.arange(len(starts) - 1, dtype=np.int32)
-    return np.repeat(owners, np.diff(starts))
-
-
 def _rank_claims(
-    teachers: pl.DataFrame, wishes: Wishes, tie_break: Sequence[str], seed: int
-) -> IndexArray:
-    """Return the place of each claim in claim order, 0 for the first."""
-    holder = wishes.holder
-    drawn = tie_break.index(terms.LOTTERY) if terms.LOTTERY in tie_break else None
-    before = [_tie_key(teachers, key)[holder] for key in tie_break[:drawn]]
-    keys = [-wishes.points, *before]
-    order = _sorted_by([*keys, holder])
-    if drawn is not None:
-        after = [_tie_key(teachers, key)[holder] for key in tie_break[drawn + 1 :]]
-        _draw(teachers["teacher_id"], order, keys, after, holder, seed)
-    rank_of = np.empty(len(order), dtype=np.int32)
-    rank_of[order] = np.arange(len(order), dtype=np.int32)
-    return rank_of
+    round_: Round,
+    homes: Homes,
+    wishes: Wishes,
+    id_rank: IndexArray,
+    tie_break: Sequence[str],
+    seed: int,
+) -> npt.NDArray[np.int64]:
+    """Return the claims in claim order: points, then the tie-break keys, then id."""
+    teachers, row = round_.teachers, homes.row_of[wishes.holder]
+    drawn = terms.LOTTERY in tie_break
+    n_before = tie_break.index(terms.LOTTERY) if drawn else len(tie_break)
+    keys = [_tie_key(teachers, key)[row] for key in tie_break if key != terms.LOTTERY]
+    merit = _folded([-wishes.points, *keys[:n_before]])
+    n_claims = len(merit)
+    order = np.sort(_folded([merit, np.arange(n_claims)])) % max(1, n_claims)
+    tied = _tied(merit[order])
+    claims = order[tied]
+    # lots are drawn for these alone: no other pair of claims is ever compared by lot
+    ids = teachers["teacher_id"].gather(row[claims]) if drawn else pl.Series([])
+    lots = [_lots(ids.to_list(), seed)] if drawn else []
+    rest = [merit[claims], *lots, *(key[claims] for key in keys[n_before:])]
+    # of the keys of lexsort the last decides first
+    order[tied] = claims[np.lexsort([id_rank[row[claims]], *rest[::-1]])]
+    return order
+
+
+def _tied(merit: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    """Return the places of sorted merits that a neighbour shares."""
+    differs = np.diff(merit, prepend=-1, append=-1) != 0
+    return np.flatnonzero(~(differs[1:] & differs[:-1]))
+
+
+def _folded(keys: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """Return one number per row that compares as the rows of keys do.
+
+    If the last key starts from 0, it is the remainder by its width.
+    """
+    folded, span = np.zeros(len(keys[0]), dtype=np.int64), 1
+    for key in keys:
+        low = int(key.min(initial=0))
+        width = int(key.max(initial=0)) - low + 1
+        if span * width > _WIDEST:
+            folded = np.unique(folded, return_inverse=True)[1]
+            span = len(folded)
+        folded = folded * width + (key - low)
+        span *= width
+    return folded
 
 
 def _tie_key(teachers: pl.DataFrame, key: str) -> npt.NDArray[np.int64]:
@@ -249,38 +268,6 @@ def _tie_key(teachers: pl.DataFrame, key: str) -> npt.NDArray[np.int64]:
     return days.fill_null(_LAST_DATE).to_numpy().astype(np.int64)
 
 
-def _sorted_by(keys: Sequence[npt.NDArray[np.signedinteger]]) -> npt.NDArray[np.int64]:
-    frame = pl.DataFrame({str(k): key for k, key in enumerate(keys)})
-    order = frame.select(pl.arg_sort_by(frame.columns)).to_series()
-    return order.to_numpy().astype(np.int64)
-
-
-def _draw(
-    ids: pl.Series,
-    order: npt.NDArray[np.int64],
-    keys: Sequence[npt.NDArray[np.int64]],
-    after: Sequence[npt.NDArray[np.int64]],
-    holder: IndexArray,
-    seed: int,
-) -> None:
-    """Order by lot, in place, the claims that the keys so far leave equal.
-
-    Lots are drawn for these alone: no other pair of claims is ever compared by lot.
-    """
-    equal = np.ones(max(0, len(order) - 1), dtype=np.bool_)
-    for key in keys:
-        in_order = key[order]
-        equal &= in_order[1:] == in_order[:-1]
-    tied = np.flatnonzero(np.append(equal, False) | np.insert(equal, 0, False))
-    group = np.cumsum(np.append(True, ~equal))[: len(order)][tied]
-    claims = order[tied]
-    lots = _lots(ids.gather(holder[claims]).to_list(), seed)
-    rest = [key[claims] for key in after]
-    # the last key sorts first
-    sort_keys: list[npt.NDArray[Any]] = [holder[claims], *rest[::-1], lots, group]
-    order[tied] = claims[np.lexsort(sort_keys)]
-
-
 def _lots(ids: Sequence[str], seed: int) -> npt.NDArray[np.uint64]:
     digests = [
         hashlib.blake2b(f"{seed}:{teacher_id}".encode(), digest_size=8).digest()
@@ -289,49 +276,54 @@ def _lots(ids: Sequence[str], seed: int) -> npt.NDArray[np.uint64]:
     return np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)
 
 
-def lay_out(homes: Homes, wishes: Wishes, rank_of: IndexArray) -> Market:
-    """Renumber claims by home and claim order, wishes by claim; build the arrays."""
-    n_claims, n_positions = len(rank_of), len(homes.seats)
-    by_rank = np.empty(n_claims, dtype=np.int32)
-    by_rank[rank_of] = np.arange(n_claims, dtype=np.int32)
-    holder = wishes.holder[by_rank]
-    claim_start, seated = _grouped(homes.home_of[holder], n_positions)
-    claim_of_rank = np.empty(n_claims, dtype=np.int32)
-    claim_of_rank[seated] = np.arange(n_claims, dtype=np.int32)
-    holder_of = holder[seated]
-    wish_start, listed = _grouped(claim_of_rank[rank_of][wishes.claim_of], n_claims)
-    wish_claim = _owners(wish_start)
-    wish_position = wishes.position[listed]
-    list_wish = np.empty(len(listed), dtype=np.int32)
-    list_wish[listed] = np.arange(len(listed), dtype=np.int32)
-    wisher_start, wish_by_position = _grouped(wish_position, n_positions)
-    graph = Graph(
-        claim_start=claim_start,
-        holder_of=holder_of,
-        home_of_claim=homes.home_of[holder_of],
-        wish_start=wish_start,
-        wish_position=wish_position,
-        wish_claim=wish_claim,
-        wisher_start=wisher_start,
-        wisher=wish_claim[wish_by_position],
+def lay_out(homes: Homes, wishes: Wishes, order: npt.NDArray[np.int64]) -> Market:
+    """Renumber claims by home and claim order, wishes by claim; build the arrays.
+
+    order holds the claims of `wishes` in claim order.
+    """
+    n_claims, n_wishes = len(order), len(wishes.position)
+    n_positions = len(homes.seats)
+    claim_start = np.empty(n_positions + 1, dtype=np.int32)
+    rank_of = np.empty(n_claims, dtype=np.int32)
+    kernel.group(homes.home_of[wishes.holder[order]], claim_start, rank_of)
+    claim_order = np.empty(n_claims, dtype=np.int32)
+    claim_order[rank_of] = np.arange(n_claims, dtype=np.int32)
+    old_claim = order[rank_of].astype(np.int32)
+    holder_of = wishes.holder[old_claim]
+    wish_start = np.empty(n_claims + 1, dtype=np.int32)
+    wish_position = np.empty(n_wishes, dtype=np.int32)
+    wish_choice = np.empty(n_wishes, dtype=np.int32)
+    wish_claim = np.empty(n_wishes, dtype=np.int32)
+    list_wish = np.empty(n_wishes, dtype=np.int32)
+    wisher_start = np.empty(n_positions + 1, dtype=np.int32)
+    kernel.regroup_wishes(
+        wishes,
+        old_claim,
+        wish_start,
+        wish_position,
+        wish_choice,
+        wish_claim,
+        list_wish,
+        wisher_start,
     )
+    wisher = np.empty(n_wishes, dtype=np.int32)
+    kernel.fill_wishers(wish_position, wish_claim, wisher_start.copy(), wisher)
     return Market(
-        graph=graph,
+        graph=Graph(
+            claim_start=claim_start,
+            holder_of=holder_of,
+            home_of_claim=homes.home_of[holder_of],
+            wish_start=wish_start,
+            wish_position=wish_position,
+            wish_claim=wish_claim,
+            wisher_start=wisher_start,
+            wisher=wisher,
+        ),
         home_of=homes.home_of,
         seats=homes.seats,
-        claim_order=claim_of_rank,
-        wish_rank=seated[wish_claim],
-        wish_holder=holder_of[wish_claim],
-        wish_choice=wishes.choice[listed],
+        claim_order=claim_order,
+        rank_of=rank_of,
+        wish_choice=wish_choice,
         list_start=wishes.list_start,
         list_wish=list_wish,
     )
-
-
-def _grouped(keys: IndexArray, n_keys: int) -> tuple[IndexArray, IndexArray]:
-    """Return the starts of the groups 0 … n_keys - 1 and their members in order."""
-    starts = np.empty(n_keys + 1, dtype=np.int32)
-    members = np.empty(len(keys), dtype=np.int32)
-    kernel.count_keys(keys, starts)
-    kernel.fill_groups(keys, starts, np.empty_like(starts), members)
-    return starts, members

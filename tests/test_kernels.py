@@ -73,9 +73,8 @@ def commit_all(
 
 
 def test_groups_list_members_in_order() -> None:
-    keys, starts, members = ints(2, 0, 2, 0), ints(0, 0, 0, 0), ints(0, 0, 0, 0)
-    encode.count_keys(keys, starts)
-    encode.fill_groups(keys, starts, np.empty_like(starts), members)
+    keys, starts, members = ints(2, 0, 2, 0), ints(7, 7, 7, 7), ints(0, 0, 0, 0)
+    encode.group(keys, starts, members)
     assert starts.tolist() == [0, 2, 2, 4]
     assert members.tolist() == [1, 3, 0, 2]
 
@@ -95,33 +94,67 @@ def lists_of_two() -> encode.Lists:
 
 def test_wishes_are_schools_in_order_times_subjects_in_order() -> None:
     lists = lists_of_two()
-    home_of = ints(0, 0)
+    row_of, home_of = ints(0, 1), ints(0, 0)
     position_at = ints(0, 1, 2, -1, 3, 4)  # two subjects × three schools, one missing
     county_of_school = ints(2, 0, 1)
     n_wishes = np.empty(2, dtype=np.int32)
     encode.count_wishes(lists, home_of, position_at, 3, n_wishes)
     assert n_wishes.tolist() == [4, 0]
-    position, choice = np.empty(4, dtype=np.int32), np.empty(4, dtype=np.int32)
-    points = np.empty(4, dtype=np.int64)
-    start = ints(0, 4, 4)
-    fill = (lists, home_of, position_at, 3, county_of_school)
-    encode.fill_wishes(*fill, False, start, position, choice, points)
-    assert position.tolist() == [2, 4, 1, 3]
-    assert choice.tolist() == [1, 1, 2, 2]
-    assert points.tolist() == [90, 90, 70, 70]
-    encode.fill_wishes(*fill, True, start, position, choice, points)
-    assert points.tolist() == [90, 90, 90, 90]
+    wishes = wishes_of(ints(0, 4, 4), 2)
+    fill = (lists, row_of, home_of, position_at, 3, county_of_school)
+    assert encode.fill_wishes(*fill, False, wishes) == 2
+    assert wishes.position.tolist() == [2, 4, 1, 3]
+    assert wishes.choice.tolist() == [1, 1, 2, 2]
+    assert wishes.claim.tolist() == [0, 0, 1, 1]
+    assert wishes.points.tolist() == [90, 70]
+    assert wishes.holder.tolist() == [0, 0]
+    assert encode.fill_wishes(*fill, True, wishes) == 1
+    assert wishes.claim.tolist() == [0, 0, 0, 0]
+    assert wishes.points[0] == 90
+
+
+def wishes_of(list_start: IndexArray, n_claims: int) -> encode.Wishes:
+    n = int(list_start[-1])
+    return encode.Wishes(
+        list_start=list_start,
+        position=np.empty(n, dtype=np.int32),
+        choice=np.empty(n, dtype=np.int32),
+        claim=np.empty(n, dtype=np.int32),
+        points=np.empty(n_claims, dtype=np.int64),
+        holder=np.empty(n_claims, dtype=np.int32),
+    )
+
+
+def test_wishes_are_laid_out_claim_by_claim() -> None:
+    wishes = wishes_of(ints(0, 3, 4), 3)
+    wishes.position[:] = 5, 4, 5, 4
+    wishes.choice[:] = 1, 2, 3, 1
+    wishes.claim[:] = 0, 1, 0, 2
+    wishes.holder[:] = 0, 0, 1
+    wish_start, wisher_start = np.empty(4, dtype=np.int32), np.empty(7, dtype=np.int32)
+    position, choice, claim, listed, wisher = np.empty((5, 4), dtype=np.int32)
+    encode.regroup_wishes(
+        wishes,
+        ints(2, 1, 0),
+        wish_start,
+        position,
+        choice,
+        claim,
+        listed,
+        wisher_start,
+    )
+    assert wish_start.tolist() == [0, 1, 2, 4]
+    assert position.tolist() == [4, 4, 5, 5]
+    assert choice.tolist() == [1, 2, 1, 3]
+    assert claim.tolist() == [0, 1, 2, 2]
+    assert listed.tolist() == [2, 1, 3, 0]
+    assert wisher_start.tolist() == [0, 0, 0, 0, 0, 2, 4]
+    encode.fill_wishers(position, claim, wisher_start.copy(), wisher)
+    assert wisher.tolist() == [0, 1, 2, 2]
 
 
 def test_points_of_a_county_that_is_not_wished() -> None:
     assert encode.points_for(lists_of_two(), 0, 7) == -1
-
-
-def test_claims_join_wishes_of_equal_points() -> None:
-    points = np.array([90, 70, 90, 70, 70])
-    claim_of = np.empty(5, dtype=np.int32)
-    assert encode.number_claims(ints(0, 4, 5), points, claim_of) == 3
-    assert claim_of.tolist() == [0, 1, 0, 1, 2]
 
 
 @settings(deadline=None)
@@ -142,8 +175,9 @@ def test_deferred_acceptance_leaves_no_blocking_pair(
         np.arange(0, 25, 3, dtype=np.int32),
         np.arange(24, dtype=np.int32),
         position,
-        rank,
         np.repeat(np.arange(8, dtype=np.int32), 3),
+        np.array(ranks, dtype=np.int32),
+        np.arange(8, dtype=np.int32),
         np.concatenate([[0], np.cumsum(seats)]),
         np.zeros(8, dtype=np.int32),
         kept,

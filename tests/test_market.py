@@ -41,7 +41,7 @@ def round_of(folder: Path, *teachers: str, vacancies: str = "") -> Round:
 def claims(encoded: Encoded) -> list[tuple[str, list[int]]]:
     """Return the claims in claim order: teacher and wished choice numbers."""
     market = encoded.market
-    ids = encoded.round_.teachers["teacher_id"].gather(encoded.teacher_at)
+    ids = encoded.round_.teachers["teacher_id"].gather(encoded.row_of)
     starts = market.graph.wish_start
     return [
         (
@@ -139,11 +139,12 @@ def test_lots_come_after_the_keys_before_them(tmp_path: Path) -> None:
 def test_filters(tmp_path: Path) -> None:
     round_ = round_of(
         tmp_path,
-        "T1,a2,g,g,,,indigenous|x,,,",
+        "T4,a2,g,g,,,indigenous|x,,,",
         "T2,b1,g,g,,,,,,",
         "T3,c1,g,g,,,x,,,",
     )
     encoded = encode(round_, RULES)
+    assert encoded.by_id.tolist() == [1, 2, 0]
     assert encoded.in_group("x").tolist() == [1, 0, 1]
     assert encoded.in_group("nobody").tolist() == [0, 0, 0]
     assert encoded.at_schools_tagged("remote").tolist() == [0, 1, 0]

@@ -13,9 +13,9 @@ NOWHERE = -1  # a (subject, school) where nobody sits and no seat is open
 
 
 class Lists(NamedTuple):
-    """What the applicants listed, flat, applicant by applicant.
+    """What the teachers listed, flat, row by row of their table.
 
-    Entries of applicant i are starts[i] up to starts[i + 1]; starts are int64, schools,
+    Entries of row r are starts[r] up to starts[r + 1]; starts are int64, schools,
     subjects and counties indices of their tables, points int64 hundredths.
     """
 
@@ -28,21 +28,35 @@ class Lists(NamedTuple):
     points: npt.NDArray[np.int64]
 
 
+class Wishes(NamedTuple):
+    """Wishes in wish order, applicant by applicant, and the claims they belong to.
+
+    Wishes of applicant i are list_start[i] up to list_start[i + 1].
+    """
+
+    list_start: IndexArray
+    position: IndexArray  # wish -> position
+    choice: IndexArray  # wish -> 1-based number of the school in the list
+    claim: IndexArray  # wish -> claim
+    points: npt.NDArray[np.int64]  # claim -> hundredths
+    holder: IndexArray  # claim -> applicant
+
+
 @compiled
-def points_for(lists: Lists, applicant: int, county: int) -> int:
-    """Return the applicant's points for a county; -1 where it is not wished."""
-    for k in range(lists.county_start[applicant], lists.county_start[applicant + 1]):
+def points_for(lists: Lists, row: int, county: int) -> int:
+    """Return a teacher's points for a county; -1 where it is not wished."""
+    for k in range(lists.county_start[row], lists.county_start[row + 1]):
         if lists.counties[k] == county:
             return int(lists.points[k])
     return -1
 
 
 @compiled
-def best_points(lists: Lists, applicant: int, county_of_school: IndexArray) -> int:
-    """Return the most points the applicant has for any of its own choices, or -1."""
+def best_points(lists: Lists, row: int, county_of_school: IndexArray) -> int:
+    """Return the most points a teacher has for any of its own choices, or -1."""
     best = -1
-    for c in range(lists.choice_start[applicant], lists.choice_start[applicant + 1]):
-        points = points_for(lists, applicant, county_of_school[lists.choices[c]])
+    for c in range(lists.choice_start[row], lists.choice_start[row + 1]):
+        points = points_for(lists, row, county_of_school[lists.choices[c]])
         best = max(best, points)
     return best
 
@@ -50,99 +64,137 @@ def best_points(lists: Lists, applicant: int, county_of_school: IndexArray) -> i
 @compiled
 def count_wishes(
     lists: Lists,
-    home_of: IndexArray,
+    home_of_row: IndexArray,
     position_at: IndexArray,
     n_schools: int,
     n_wishes: IndexArray,
 ) -> None:
-    """Count each applicant's wishes for positions that exist, home left out.
+    """Count each row's wishes for positions that exist, home left out.
 
     position_at has a position index or NOWHERE for subject * n_schools + school.
     """
-    for i in range(len(home_of)):
+    for row in range(len(home_of_row)):
         count = 0
-        for c in range(lists.choice_start[i], lists.choice_start[i + 1]):
-            for s in range(lists.subject_start[i], lists.subject_start[i + 1]):
+        for c in range(lists.choice_start[row], lists.choice_start[row + 1]):
+            for s in range(lists.subject_start[row], lists.subject_start[row + 1]):
                 at = lists.subjects[s] * n_schools + lists.choices[c]
                 position = position_at[at]
-                if position != NOWHERE and position != home_of[i]:
+                if position != NOWHERE and position != home_of_row[row]:
                     count += 1
-        n_wishes[i] = count
+        n_wishes[row] = count
 
 
 @compiled
 def fill_wishes(
     lists: Lists,
+    row_of: IndexArray,
     home_of: IndexArray,
     position_at: IndexArray,
     n_schools: int,
     county_of_school: IndexArray,
     best: bool,
-    list_start: IndexArray,
-    position: IndexArray,
-    choice: IndexArray,
-    points: npt.NDArray[np.int64],
-) -> None:
-    """Fill each applicant's wishes in wish order: position, choice number, points."""
-    for i in range(len(home_of)):
-        w = list_start[i]
-        most = best_points(lists, i, county_of_school) if best else -1
-        first = lists.choice_start[i]
-        for c in range(first, lists.choice_start[i + 1]):
-            school = lists.choices[c]
-            here = most if best else points_for(lists, i, county_of_school[school])
-            for s in range(lists.subject_start[i], lists.subject_start[i + 1]):
-                at = position_at[lists.subjects[s] * n_schools + school]
-                if at != NOWHERE and at != home_of[i]:
-                    position[w] = at
-                    choice[w] = c - first + 1
-                    points[w] = here
-                    w += 1
-
-
-@compiled
-def number_claims(
-    list_start: IndexArray, points: npt.NDArray[np.int64], claim_of: IndexArray
+    wishes: Wishes,
 ) -> int:
-    """Number the claims, applicant by applicant, and return how many there are.
+    """Fill each applicant's wishes in wish order, and return how many claims they make.
 
-    A claim is the set of an applicant's wishes of one points value; claim_of gets the
-    claim of each wish.
+    row_of[applicant] is the row of its lists; position_at as in count_wishes.
+    A claim is the set of an applicant's wishes of one points value; claims are numbered
+    applicant by applicant as their first wishes come. With `best` all wishes count with
+    the most points of the applicant.
     """
     n_claims = 0
-    for i in range(len(list_start) - 1):
-        for w in range(list_start[i], list_start[i + 1]):
+    for i in range(len(home_of)):
+        w, row, first_claim = wishes.list_start[i], row_of[i], n_claims
+        most = best_points(lists, row, county_of_school) if best else -1
+        first = lists.choice_start[row]
+        for c in range(first, lists.choice_start[row + 1]):
+            school = lists.choices[c]
+            points = most
+            if not best:
+                points = points_for(lists, row, county_of_school[school])
             claim = NOWHERE
-            for v in range(list_start[i], w):  # wishes of one value mostly stand first
-                if points[v] == points[w]:
-                    claim = claim_of[v]
-                    break
-            if claim == NOWHERE:
-                claim = n_claims
-                n_claims += 1
-            claim_of[w] = claim
+            for s in range(lists.subject_start[row], lists.subject_start[row + 1]):
+                at = position_at[lists.subjects[s] * n_schools + school]
+                if at == NOWHERE or at == home_of[i]:
+                    continue
+                if claim == NOWHERE:
+                    claim = first_claim
+                    while claim < n_claims and wishes.points[claim] != points:
+                        claim += 1
+                    if claim == n_claims:
+                        wishes.points[claim] = points
+                        wishes.holder[claim] = i
+                        n_claims += 1
+                wishes.position[w] = at
+                wishes.choice[w] = c - first + 1
+                wishes.claim[w] = claim
+                w += 1
     return n_claims
 
 
 @compiled
-def count_keys(keys: IndexArray, starts: IndexArray) -> None:
-    """Turn keys 0 … n - 1 into the n + 1 starts of their groups."""
+def group(keys: IndexArray, starts: IndexArray, members: IndexArray) -> None:
+    """List the places of each key 0 … n - 1, key by key, in the order they come.
+
+    starts, of length n + 1, gets where the members of each key begin.
+    """
     starts[:] = 0
     for key in keys:
         starts[key + 1] += 1
     for k in range(1, len(starts)):
         starts[k] += starts[k - 1]
+    for k in range(len(keys)):
+        members[starts[keys[k]]] = k
+        starts[keys[k]] += 1
+    # every start has moved to the next one's place
+    for k in range(len(starts) - 1, 0, -1):
+        starts[k] = starts[k - 1]
+    starts[0] = 0
 
 
 @compiled
-def fill_groups(
-    keys: IndexArray, starts: IndexArray, cursor: IndexArray, members: IndexArray
+def regroup_wishes(
+    wishes: Wishes,
+    old_claim: IndexArray,
+    wish_start: IndexArray,
+    wish_position: IndexArray,
+    wish_choice: IndexArray,
+    wish_claim: IndexArray,
+    list_wish: IndexArray,
+    wisher_start: IndexArray,
 ) -> None:
-    """List the places of each key, group by group, in the order they come.
+    """Lay the wishes out claim by claim, claim k being what was old_claim[k].
 
-    cursor is scratch of the length of starts.
+    list_wish gets the new place of each wish in wish order, wisher_start where the
+    wishers of each position begin.
     """
-    cursor[:] = starts
-    for k in range(len(keys)):
-        members[cursor[keys[k]]] = k
-        cursor[keys[k]] += 1
+    wisher_start[:] = 0
+    n = 0
+    for k in range(len(old_claim)):
+        wish_start[k] = n
+        i = wishes.holder[old_claim[k]]
+        for w in range(wishes.list_start[i], wishes.list_start[i + 1]):
+            if wishes.claim[w] == old_claim[k]:
+                wish_position[n] = wishes.position[w]
+                wish_choice[n] = wishes.choice[w]
+                wish_claim[n] = k
+                list_wish[w] = n
+                wisher_start[wishes.position[w] + 1] += 1
+                n += 1
+    wish_start[len(old_claim)] = n
+    for p in range(1, len(wisher_start)):
+        wisher_start[p] += wisher_start[p - 1]
+
+
+@compiled
+def fill_wishers(
+    wish_position: IndexArray,
+    wish_claim: IndexArray,
+    cursor: IndexArray,
+    wisher: IndexArray,
+) -> None:
+    """List for each position the claims that wish it; cursor starts as wisher_start."""
+    for w in range(len(wish_position)):
+        at = cursor[wish_position[w]]
+        wisher[at] = wish_claim[w]
+        cursor[wish_position[w]] = at + 1

@@ -11,31 +11,43 @@ NOBODY = -1
 
 
 @compiled
-def sift_up(rank: IndexArray, heap: IndexArray, low: int, child: int) -> None:
-    """Move a new entry up until its parent has a worse (higher) rank."""
+def comes_first(wish_claim: IndexArray, rank_of: IndexArray, a: int, b: int) -> bool:
+    """Tell whether wish a is of a claim that comes before that of wish b."""
+    return rank_of[wish_claim[a]] < rank_of[wish_claim[b]]
+
+
+@compiled
+def sift_up(
+    wish_claim: IndexArray, rank_of: IndexArray, heap: IndexArray, low: int, child: int
+) -> None:
+    """Move a new entry up until its parent comes after it."""
     while child > 0:
         parent = (child - 1) // 2
-        if rank[heap[low + parent]] >= rank[heap[low + child]]:
-            return
         upper, lower = heap[low + parent], heap[low + child]
+        if not comes_first(wish_claim, rank_of, upper, lower):
+            return
         heap[low + parent], heap[low + child] = lower, upper
         child = parent
 
 
 @compiled
-def sift_down(rank: IndexArray, heap: IndexArray, low: int, n: int) -> None:
-    """Move the top entry down until both children have better ranks."""
+def sift_down(
+    wish_claim: IndexArray, rank_of: IndexArray, heap: IndexArray, low: int, n: int
+) -> None:
+    """Move the top entry down until it comes after both its children."""
     parent = 0
     while True:
-        worst = parent
+        last = parent
         for child in (2 * parent + 1, 2 * parent + 2):
-            if child < n and rank[heap[low + child]] > rank[heap[low + worst]]:
-                worst = child
-        if worst == parent:
+            if child < n and comes_first(
+                wish_claim, rank_of, heap[low + last], heap[low + child]
+            ):
+                last = child
+        if last == parent:
             return
-        upper, lower = heap[low + parent], heap[low + worst]
-        heap[low + parent], heap[low + worst] = lower, upper
-        parent = worst
+        upper, lower = heap[low + parent], heap[low + last]
+        heap[low + parent], heap[low + last] = lower, upper
+        parent = last
 
 
 @compiled
@@ -44,8 +56,9 @@ def propose(
     list_start: IndexArray,
     list_wish: IndexArray,
     wish_position: IndexArray,
-    wish_rank: IndexArray,
-    wish_holder: IndexArray,
+    wish_claim: IndexArray,
+    rank_of: IndexArray,
+    holder_of: IndexArray,
     seat_start: npt.NDArray[np.int64],
     next_wish: IndexArray,
     kept: IndexArray,
@@ -54,9 +67,9 @@ def propose(
     """Let each proposer go down its list until a position keeps it.
 
     Position p keeps at most seat_start[p + 1] - seat_start[p] wishes, a heap in
-    kept[seat_start[p]:] with the worst rank on top; n_kept[p] of them at the end.
-    next_wish and n_kept are zero at the call. wish_rank is the place of the wish's
-    claim in claim order, lower first.
+    kept[seat_start[p]:] with the last in claim order on top; n_kept[p] of them at the end.
+    next_wish and n_kept are zero at the call. rank_of is the place of a claim in claim
+    order, lower first.
     """
     for start in proposers:
         i = start
@@ -71,10 +84,10 @@ def propose(
             seats = seat_start[p + 1] - low
             if n_kept[p] < seats:
                 kept[low + n_kept[p]] = wish
-                sift_up(wish_rank, kept, low, n_kept[p])
+                sift_up(wish_claim, rank_of, kept, low, n_kept[p])
                 n_kept[p] += 1
                 i = NOBODY
-            elif seats > 0 and wish_rank[wish] < wish_rank[kept[low]]:
-                i = wish_holder[kept[low]]
+            elif seats > 0 and comes_first(wish_claim, rank_of, wish, kept[low]):
+                i = holder_of[wish_claim[kept[low]]]
                 kept[low] = wish
-                sift_down(wish_rank, kept, low, seats)
+                sift_down(wish_claim, rank_of, kept, low, seats)

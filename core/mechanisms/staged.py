@@ -98,27 +98,27 @@ def run(
 
 def _assignments(encoded: Encoded, rules: Rules, moves: Moves) -> pl.DataFrame:
     """Return where everybody is afterwards, one row per applicant, by teacher_id."""
-    market = encoded.market
+    market, graph = encoded.market, encoded.market.graph
     moved = moves.moved_by != terms.NOBODY
     place = market.home_of.copy()
-    place[moved] = market.graph.wish_position[moves.moved_by[moved]]
+    place[moved] = graph.wish_position[moves.moved_by[moved]]
     choice = np.zeros(len(place), dtype=np.int64)
     choice[moved] = market.wish_choice[moves.moved_by[moved]]
     number = np.zeros(len(place), dtype=np.int64)
-    number[market.wish_holder[moves.members]] = 1 + np.repeat(
+    number[graph.holder_of[graph.wish_claim[moves.members]]] = 1 + np.repeat(
         np.arange(len(moves.exchange_stage)), np.diff(moves.starts)
     )
-    schools, subjects = encoded.round_.schools, encoded.round_.subjects
+    by_id, round_ = encoded.by_id, encoded.round_
     return pl.DataFrame(
         {
-            "teacher_id": encoded.round_.teachers["teacher_id"].gather(
-                encoded.teacher_at
+            "teacher_id": round_.teachers["teacher_id"].gather(encoded.row_of[by_id]),
+            "stage": _stage_names(rules, moves.stage_of[by_id]),
+            "exchange": _blank_zero(number[by_id]),
+            "school": round_.schools["school"].gather(encoded.school_of[place[by_id]]),
+            "subject": round_.subjects["subject"].gather(
+                encoded.subject_of[place[by_id]]
             ),
-            "stage": _stage_names(rules, moves.stage_of),
-            "exchange": _blank_zero(number),
-            "school": schools["school"].gather(encoded.school_of[place]),
-            "subject": subjects["subject"].gather(encoded.subject_of[place]),
-            "choice": _blank_zero(choice),
+            "choice": _blank_zero(choice[by_id]),
         },
         schema_overrides=ASSIGNMENT_SCHEMA,
     )
@@ -127,11 +127,13 @@ def _assignments(encoded: Encoded, rules: Rules, moves: Moves) -> pl.DataFrame:
 def _exchanges(encoded: Encoded, rules: Rules, moves: Moves) -> pl.DataFrame:
     """Return the exchanges in the order made, initiator first."""
     n_made = len(moves.exchange_stage)
-    ids = encoded.round_.teachers["teacher_id"].gather(encoded.teacher_at)
+    graph = encoded.market.graph
+    applicants = graph.holder_of[graph.wish_claim[moves.members]]
+    ids = encoded.round_.teachers["teacher_id"]
     members = pl.DataFrame(
         {
             "exchange": np.repeat(np.arange(n_made), np.diff(moves.starts)) + 1,
-            "teachers": ids.gather(encoded.market.wish_holder[moves.members]),
+            "teachers": ids.gather(encoded.row_of[applicants]),
         }
     )
     return (
@@ -261,8 +263,9 @@ class _State:
             market.list_start,
             market.list_wish,
             graph.wish_position,
-            market.wish_rank,
-            market.wish_holder,
+            graph.wish_claim,
+            market.rank_of,
+            graph.holder_of,
             seat_start,
             np.zeros(market.n_applicants, dtype=np.int32),
             kept,
@@ -270,7 +273,7 @@ class _State:
         )
         self.seats -= n_kept
         wishes = kept[kept != terms.NOBODY]
-        movers: IndexArray = market.wish_holder[wishes]
+        movers: IndexArray = graph.holder_of[graph.wish_claim[wishes]]
         self.progress.moved_by[movers] = wishes
         exchange.leave_by(graph, self.progress.alive, wishes)
         return movers
