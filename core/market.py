@@ -176,10 +176,10 @@ def _wishes(round_: Round, homes: Homes, best: bool) -> Wishes:
         holder=np.empty(most_claims, dtype=np.int32),
     )
     county_of_school = _indices(_county_codes(round_))
-    applicants = (homes.row_of, homes.home_of)
-    n_claims = kernel.fill_wishes(
-        lists, *applicants, *where, county_of_school, best, wishes
-    )
+    applicant_of = np.empty_like(homes.row_of)
+    applicant_of[homes.row_of] = np.arange(len(applicant_of), dtype=np.int32)
+    rows = (applicant_of, homes.home_of_row)
+    n_claims = kernel.fill_wishes(lists, *rows, *where, county_of_school, best, wishes)
     return wishes._replace(
         points=wishes.points[:n_claims], holder=wishes.holder[:n_claims]
     )

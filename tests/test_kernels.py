@@ -94,14 +94,14 @@ def lists_of_two() -> encode.Lists:
 
 def test_wishes_are_schools_in_order_times_subjects_in_order() -> None:
     lists = lists_of_two()
-    row_of, home_of = ints(0, 1), ints(0, 0)
+    applicant_of, home_of = ints(0, 1), ints(0, 0)
     position_at = ints(0, 1, 2, -1, 3, 4)  # two subjects × three schools, one missing
     county_of_school = ints(2, 0, 1)
     n_wishes = np.empty(2, dtype=np.int32)
     encode.count_wishes(lists, home_of, position_at, 3, n_wishes)
     assert n_wishes.tolist() == [4, 0]
     wishes = wishes_of(ints(0, 4, 4), 2)
-    fill = (lists, row_of, home_of, position_at, 3, county_of_school)
+    fill = (lists, applicant_of, home_of, position_at, 3, county_of_school)
     assert encode.fill_wishes(*fill, False, wishes) == 2
     assert wishes.position.tolist() == [2, 4, 1, 3]
     assert wishes.choice.tolist() == [1, 1, 2, 2]

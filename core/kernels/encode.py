@@ -87,8 +87,8 @@ def count_wishes(
 @compiled
 def fill_wishes(
     lists: Lists,
-    row_of: IndexArray,
-    home_of: IndexArray,
+    applicant_of: IndexArray,
+    home_of_row: IndexArray,
     position_at: IndexArray,
     n_schools: int,
     county_of_school: IndexArray,
@@ -97,14 +97,15 @@ def fill_wishes(
 ) -> int:
     """Fill each applicant's wishes in wish order, and return how many claims they make.
 
-    row_of[applicant] is the row of its lists; position_at as in count_wishes.
+    applicant_of[row] is whose lists stand in a row; position_at as in count_wishes.
     A claim is the set of an applicant's wishes of one points value; claims are numbered
-    applicant by applicant as their first wishes come. With `best` all wishes count with
+    row by row as their first wishes come. With `best` all wishes count with
     the most points of the applicant.
     """
     n_claims = 0
-    for i in range(len(home_of)):
-        w, row, first_claim = wishes.list_start[i], row_of[i], n_claims
+    for row in range(len(home_of_row)):
+        i = applicant_of[row]
+        w, first_claim = wishes.list_start[i], n_claims
         most = best_points(lists, row, county_of_school) if best else -1
         first = lists.choice_start[row]
         for c in range(first, lists.choice_start[row + 1]):
@@ -115,7 +116,7 @@ def fill_wishes(
             claim = NOWHERE
             for s in range(lists.subject_start[row], lists.subject_start[row + 1]):
                 at = position_at[lists.subjects[s] * n_schools + school]
-                if at == NOWHERE or at == home_of[i]:
+                if at == NOWHERE or at == home_of_row[row]:
                     continue
                 if claim == NOWHERE:
                     claim = first_claim
