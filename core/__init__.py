@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from jiepin.core.errors import BadRound, BadRules, JiepinError, Problem
+from jiepin.core.explain import Explanation, explain
 from jiepin.core.mechanisms.staged import solve
 from jiepin.core.outcome import Outcome
 from jiepin.core.round import Round
 from jiepin.core.rules import Limits, Rules, Stage
+from jiepin.core.verify import Verification, verify
 
 __all__ = [
     "BadRound",
     "BadRules",
+    "Explanation",
     "JiepinError",
     "Limits",
     "Outcome",
@@ -18,5 +21,8 @@ __all__ = [
     "Round",
     "Rules",
     "Stage",
+    "Verification",
+    "explain",
     "solve",
+    "verify",
 ]

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -23,10 +24,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from jiepin.core import errors, folders, terms
+from jiepin.core.explain import explain
 from jiepin.core.mechanisms.staged import Report, solve
 from jiepin.core.outcome import FILES, Outcome
 from jiepin.core.round import Round
 from jiepin.core.rules import PRESETS, Rules, Stage
+from jiepin.core.simulation.population import generate
+from jiepin.core.verify import verify
 from jiepin.core.warm_up import warm_up
 
 DONE, VIOLATIONS, WRONG_INPUT, UNFORESEEN, INTERRUPTED = 0, 1, 2, 3, 130
@@ -87,6 +91,75 @@ def solve_command(
         )
 
 
+@jiepin.command("verify")
+@click.argument("folder", metavar="ROUND", type=FOLDER)
+@click.argument("result", metavar="DIR", type=FOLDER)
+@click.option("-q", "--quiet", is_flag=True, help="Print only violations.")
+def verify_command(folder: Path, result: Path, quiet: bool) -> int:
+    """依規則檢核結果。Check result DIR of ROUND by the rules alone; 1 if unlawful."""
+    outcome = Outcome.read(result)
+    round_ = Round.read(folder)
+    with _progress(quiet) as report:
+        verification = verify(round_, outcome, report=report)
+    for line in verification.lines():
+        click.echo(line)
+    if verification.lawful and not quiet:
+        n_teachers, n_moved = outcome.assignments.height, outcome.moves.height
+        click.echo(
+            f"檢核通過：{n_teachers:,} 位教師，{n_moved:,} 位達成。 "
+            f"Lawful: {n_teachers:,} teachers, {n_moved:,} moved."
+        )
+    return DONE if verification.lawful else VIOLATIONS
+
+
+@jiepin.command("explain")
+@click.argument("folder", metavar="ROUND", type=FOLDER)
+@click.argument("result", metavar="DIR", type=FOLDER)
+@click.argument("teacher_id", metavar="TEACHER_ID")
+@click.option(
+    "--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True
+)
+def explain_command(folder: Path, result: Path, teacher_id: str, lang: str) -> None:
+    """說明一位教師的結果。Tell why a teacher did not get each better wish."""
+    outcome = Outcome.read(result)
+    round_ = Round.read(folder)
+    click.echo(explain(round_, outcome, teacher_id).text(lang))
+
+
+@jiepin.command("generate")
+@click.argument("folder", metavar="DIR", type=FOLDER)
+@click.option(
+    "--teachers", required=True, type=int, metavar="N", help="10 to 10,000,000."
+)
+@click.option(
+    "--levels",
+    metavar="LEVEL,…",
+    help=f"Out of {', '.join(terms.LEVELS)}; all of them if not given.",
+)
+@click.option(
+    "--schools",
+    metavar="FILE",
+    type=FOLDER,
+    multiple=True,
+    help="A school directory of the Ministry; may be given several times.",
+)
+@click.option("--seed", default=0, show_default=True, help="Another seed, other data.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+def generate_command(
+    folder: Path,
+    teachers: int,
+    levels: str | None,
+    schools: tuple[Path, ...],
+    seed: int,
+    quiet: bool,
+) -> None:
+    """產生模擬資料。Write an invented round of realistic shape to DIR."""
+    chosen = levels.split(",") if levels is not None else None
+    with _progress(quiet) as report:
+        told = None if report is None else partial(report, "generate")
+        generate(folder, teachers, seed, chosen, schools, told)
+
+
 def _make_ready(threads: int) -> None:
     """Load the kernels; if they had to be compiled, say so and how long it took."""
     start = time.perf_counter()
@@ -115,10 +188,14 @@ def _progress(quiet: bool) -> Iterator[Report | None]:
 
         def report(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(terms.stage_label(stage).zh, total=total)
+                tasks[stage] = bars.add_task(_bar_title(stage), total=total)
             bars.update(tasks[stage], completed=done, total=total)
 
         yield report
+
+
+def _bar_title(stage: str) -> str:
+    return "產生資料" if stage == "generate" else terms.stage_label(stage).zh
 
 
 def _peak_memory() -> int:

@@ -133,7 +133,9 @@ def _read_summary(file: Path) -> dict[str, Any]:
             f"{file}: {error.strerror}; expected the folder that solve --out wrote"
         ) from None
     except ValueError:
-        raise errors.BadResult(f"{file}: not JSON; expected the summary of a run") from None
+        raise errors.BadResult(
+            f"{file}: not JSON; expected the summary of a run"
+        ) from None
     if not isinstance(summary, dict):
         raise errors.BadResult(f"{file}: expected a JSON object")
     return summary
@@ -152,7 +154,7 @@ def _read_csv(file: Path, schema: Mapping[str, Any]) -> pl.DataFrame:
         raise errors.BadResult(
             f"{file}: {reason}; expected the columns {', '.join(schema)}"
         ) from None
-    return frame.select(schema).with_columns(
+    return frame.select(list(schema)).with_columns(
         pl.col(column).fill_null("").str.split(terms.LIST_SEPARATOR)
         for column, kind in schema.items()
         if isinstance(kind, pl.List)

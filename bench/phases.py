@@ -1,0 +1,54 @@
+"""Seconds per phase and peak memory of `jiepin solve` on generated rounds.
+
+    .venv/bin/python bench/phases.py [TEACHERS …]
+
+Each round is generated and solved by the command itself, in processes of their own; the
+figures are those of summary.json, `command` is the wall time of the whole command.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SIZES = (5_000, 100_000, 1_000_000)
+THREADS = 2
+JIEPIN = Path(sys.executable).with_name("jiepin")
+
+
+def command(*words: object) -> float:
+    """Run the command and return its wall time in seconds."""
+    start = time.perf_counter()
+    subprocess.run([JIEPIN, *map(str, words)], check=True)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    sizes = [int(word) for word in sys.argv[1:]] or SIZES
+    phases = ("read", "encode", "solve", "write")
+    print("| teachers | threads | " + " | ".join(phases) + " | command | peak | moved |")
+    print("|---" * (len(phases) + 5) + "|")
+    with tempfile.TemporaryDirectory(prefix="jiepin-bench-") as scratch:
+        for n_teachers in sizes:
+            folder, out = Path(scratch) / f"{n_teachers}", Path(scratch) / "result"
+            command("generate", folder, "--teachers", n_teachers)
+            for threads in (1, THREADS):
+                solve = ("solve", folder, "--out", out, "--threads", threads, "-q")
+                command(*solve)  # compiles, and warms the files
+                wall = command(*solve)
+                summary = json.loads((out / "summary.json").read_text("utf-8"))
+                cells = [f"{summary['seconds'][phase]:.3f} s" for phase in phases]
+                peak = summary["peak_memory"] / 2**20
+                print(
+                    f"| {n_teachers:,} | {threads} | {' | '.join(cells)} "
+                    f"| {wall:.2f} s | {peak:.0f} MiB | {summary['moved']:,} |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

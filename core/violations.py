@@ -1,0 +1,477 @@
+"""The ways in which a result can break the rules, each with its own sentence.
+
+    Violation
+    ├── FileViolation      InputChanged InputMissing InputExtra   (digest mismatch)
+    ├── RowViolation       RowMissing UnknownTeacherRow RowTwice RowsOutOfOrder
+    │                      LimitExceeded
+    ├── MoveViolation      MovedTwice UnknownStage NotAtHome NotAWish WrongSubject
+    │                      WrongChoice NotInGroup SchoolNotTagged SwapOnlySchool
+    ├── OneWayViolation    SeatOverFilled BlockingPair NotDeferredAcceptance
+    └── ExchangeViolation  UnknownExchangeStage WrongNumber WrongSize MembersDisagree
+                           ChainBroken SameHome SeatCountMismatch OutOfOrder
+                           WrongInitiator NotFirstExchange ExchangePassedOver
+                           ExchangeLeftUndone
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+from jiepin.core import terms
+from jiepin.core.plain import Place
+
+_BLANK = "—"  # what a cell holds that is empty
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One departure from the rules: its fields say where, its text says what.
+
+    >>> print(RowMissing("T3"))
+    RowMissing: 結果沒有教師 T3。 The result has no row for teacher T3.
+    """
+
+    zh: ClassVar[str]
+    en: ClassVar[str]
+
+    def text(self, lang: str) -> str:
+        """Return the sentence, in Chinese ("zh") or English ("en")."""
+        template = self.zh if lang == "zh" else self.en
+        return template.format(
+            **{
+                entry.name: _shown(entry.name, getattr(self, entry.name), lang)
+                for entry in fields(self)
+            }
+        )
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}: {self.text('zh')} {self.text('en')}"
+
+
+def _shown(name: str, value: object, lang: str) -> str:
+    if value is None or value == "":
+        return _BLANK
+    if isinstance(value, Place):
+        return value.text(lang)
+    if isinstance(value, tuple):
+        return " → ".join(_shown("", item, lang) for item in value)
+    if name == "stage":
+        label = terms.stage_label(str(value))
+        return label.zh if lang == "zh" else label.en
+    return str(value)
+
+
+class FileViolation(Violation):
+    """The result was made from other input files."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputChanged(FileViolation):
+    """An input file is not the one that was solved."""
+
+    file: str
+    zh = "輸入檔 {file} 與作業時不同（SHA-256 不符）。"
+    en = "Input file {file} is not the one that was solved (SHA-256 differs)."
+
+
+@dataclass(frozen=True, slots=True)
+class InputMissing(FileViolation):
+    """An input file that was solved is no longer there."""
+
+    file: str
+    zh = "作業時的輸入檔 {file} 不存在。"
+    en = "Input file {file}, which was solved, is not there."
+
+
+@dataclass(frozen=True, slots=True)
+class InputExtra(FileViolation):
+    """An input file is there that was not solved."""
+
+    file: str
+    zh = "輸入檔 {file} 未列於作業紀錄。"
+    en = "Input file {file} was not there when the round was solved."
+
+
+class RowViolation(Violation):
+    """The rows of assignments.csv are not those of the teachers of the round."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowMissing(RowViolation):
+    """A teacher of the round has no row."""
+
+    teacher: str
+    zh = "結果沒有教師 {teacher}。"
+    en = "The result has no row for teacher {teacher}."
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownTeacherRow(RowViolation):
+    """A row belongs to nobody of the round."""
+
+    teacher: str
+    zh = "結果列有本次作業沒有的教師 {teacher}。"
+    en = "The result has a row for {teacher}, who is no teacher of the round."
+
+
+@dataclass(frozen=True, slots=True)
+class RowTwice(RowViolation):
+    """A teacher has more than one row."""
+
+    teacher: str
+    zh = "教師 {teacher} 在結果中重複列出。"
+    en = "Teacher {teacher} has more than one row."
+
+
+@dataclass(frozen=True, slots=True)
+class RowsOutOfOrder(RowViolation):
+    """The rows are not sorted by teacher_id; the first place where that shows."""
+
+    teacher: str
+    before: str
+    zh = "結果未依教師編號排序：{teacher} 列在 {before} 之後。"
+    en = "The rows are not sorted by teacher_id: {teacher} stands after {before}."
+
+
+@dataclass(frozen=True, slots=True)
+class LimitExceeded(RowViolation):
+    """A teacher wishes more than the limits of the rule set allow."""
+
+    teacher: str
+    limit: str
+    zh = "教師 {teacher} 的申請超出規則限制（{limit}）。"
+    en = "Teacher {teacher} wishes more than the rule set allows ({limit})."
+
+
+class MoveViolation(Violation):
+    """A row says what its teacher cannot have done."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovedTwice(MoveViolation):
+    """A teacher takes part in two moves."""
+
+    teacher: str
+    first: str
+    second: str
+    zh = "教師 {teacher} 調動兩次：{first}、{second}。"
+    en = "Teacher {teacher} moves twice: {first} and {second}."
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownStage(MoveViolation):
+    """The rule set has no such stage."""
+
+    teacher: str
+    stage: str
+    zh = "教師 {teacher} 的作業階段 {stage} 不在規則內。"
+    en = "Teacher {teacher} moves in stage {stage}, which the rule set does not have."
+
+
+@dataclass(frozen=True, slots=True)
+class NotAtHome(MoveViolation):
+    """A teacher who has not moved is not where it was before."""
+
+    teacher: str
+    found: Place
+    home: Place
+    zh = "教師 {teacher} 未調動，卻列於 {found}，應在 {home}。"
+    en = "Teacher {teacher} has not moved, yet is at {found} instead of {home}."
+
+
+@dataclass(frozen=True, slots=True)
+class NotAWish(MoveViolation):
+    """A teacher moved where it did not wish to go."""
+
+    teacher: str
+    found: Place
+    zh = "教師 {teacher} 調至 {found}，不是其志願。"
+    en = "Teacher {teacher} moves to {found}, which is not a wish."
+
+
+@dataclass(frozen=True, slots=True)
+class WrongSubject(MoveViolation):
+    """A teacher moved to a wished school in a subject not applied for."""
+
+    teacher: str
+    found: Place
+    zh = "教師 {teacher} 調至 {found}，未申請該科(類)別。"
+    en = "Teacher {teacher} moves to {found}, a subject not applied for."
+
+
+@dataclass(frozen=True, slots=True)
+class WrongChoice(MoveViolation):
+    """The number of the choice is not that of the school."""
+
+    teacher: str
+    found: int | None
+    expected: int | None
+    zh = "教師 {teacher} 的志願序為 {found}，應為 {expected}。"
+    en = "Teacher {teacher} has choice number {found} instead of {expected}."
+
+
+class FilterBroken(MoveViolation):
+    """A one-way stage was not open to this teacher or this school."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotInGroup(FilterBroken):
+    """A teacher moved in a stage for a group that it is not in."""
+
+    teacher: str
+    stage: str
+    group: str
+    zh = "教師 {teacher} 於 {stage} 調動，但不屬於 {group}。"
+    en = "Teacher {teacher} moves in stage {stage} but is not in group {group}."
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolNotTagged(FilterBroken):
+    """A teacher moved to a school that the stage does not serve."""
+
+    teacher: str
+    stage: str
+    found: Place
+    tag: str
+    zh = "教師 {teacher} 於 {stage} 調至 {found}，該校沒有 {tag} 註記。"
+    en = (
+        "Teacher {teacher} moves in stage {stage} to {found}, "
+        "a school without the tag {tag}."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SwapOnlySchool(FilterBroken):
+    """A one-way move into or out of a school that takes part in exchanges alone."""
+
+    teacher: str
+    stage: str
+    found: Place
+    zh = "教師 {teacher} 於 {stage} 單向調動，但 {found} 僅參加互調。"
+    en = (
+        "Teacher {teacher} moves one-way in stage {stage}, "
+        "but {found} takes part in exchanges only."
+    )
+
+
+class OneWayViolation(Violation):
+    """The moves of a one-way stage are not those that the rules give."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeatOverFilled(OneWayViolation):
+    """More teachers moved to a position than it had open seats."""
+
+    stage: str
+    place: Place
+    taken: int
+    seats: int
+    zh = "{stage}：{place} 有缺額 {seats} 名，卻調入 {taken} 名。"
+    en = "Stage {stage}: {taken} moved to {place}, which had {seats} open seats."
+
+
+@dataclass(frozen=True, slots=True)
+class BlockingPair(OneWayViolation):
+    """An applicant should have had a seat that is open or went to somebody behind."""
+
+    stage: str
+    teacher: str
+    wished: Place
+    ended: Place
+    instead: str | None  # who got the seat; None when it stayed open
+    zh = (
+        "{stage}：教師 {teacher} 應調至 {wished}，卻在 {ended}；"
+        "該缺額由 {instead} 占用。"
+    )
+    en = (
+        "Stage {stage}: teacher {teacher} should have moved to {wished} but ended at "
+        "{ended}; the seat went to {instead}."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSeatRefused(BlockingPair):
+    """The seat that the applicant should have had stayed open."""
+
+    zh = "{stage}：教師 {teacher} 應調至 {wished}，卻在 {ended}；該缺額無人遞補。"
+    en = (
+        "Stage {stage}: teacher {teacher} should have moved to {wished} but ended at "
+        "{ended}; the seat stayed open."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NotDeferredAcceptance(OneWayViolation):
+    """The passes of the stage take this teacher somewhere else."""
+
+    stage: str
+    teacher: str
+    found: Place
+    expected: Place
+    zh = "{stage}：依規則教師 {teacher} 應在 {expected}，結果卻在 {found}。"
+    en = (
+        "Stage {stage}: by the rules teacher {teacher} ends at {expected}, "
+        "the result says {found}."
+    )
+
+
+class ExchangeViolation(Violation):
+    """The exchanges are not those that the rules give."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownExchangeStage(ExchangeViolation):
+    """An exchange was made in no exchange stage of the rule set."""
+
+    exchange: int | None
+    stage: str
+    zh = "第 {exchange} 案的作業階段 {stage} 不是規則內的互調階段。"
+    en = "Exchange {exchange}: {stage} is no exchange stage of the rule set."
+
+
+@dataclass(frozen=True, slots=True)
+class WrongNumber(ExchangeViolation):
+    """The exchanges are not numbered 1, 2, 3 …"""
+
+    found: int | None
+    expected: int
+    zh = "exchanges.csv 第 {expected} 案編號為 {found}。"
+    en = "Exchange number {expected} of exchanges.csv is numbered {found}."
+
+
+@dataclass(frozen=True, slots=True)
+class WrongSize(ExchangeViolation):
+    """An exchange has more or fewer members than its stage or its row says."""
+
+    exchange: int | None
+    stage: str
+    stated: int | None
+    members: int
+    expected: int
+    zh = (
+        "第 {exchange} 案（{stage}）應為 {expected} 人，"
+        "列有 {members} 人，size 為 {stated}。"
+    )
+    en = (
+        "Exchange {exchange} in stage {stage} must have {expected} members; "
+        "it lists {members}, its size says {stated}."
+    )
+
+
+class BrokenExchange(ExchangeViolation):
+    """The members of an exchange do not move in a circle."""
+
+
+@dataclass(frozen=True, slots=True)
+class MembersDisagree(BrokenExchange):
+    """exchanges.csv and the row of a teacher do not say the same."""
+
+    exchange: int | None
+    teacher: str
+    zh = (
+        "第 {exchange} 案：教師 {teacher} 在 exchanges.csv "
+        "與 assignments.csv 的記載不一。"
+    )
+    en = (
+        "Exchange {exchange}: exchanges.csv and assignments.csv disagree "
+        "about teacher {teacher}."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ChainBroken(BrokenExchange):
+    """A member does not move to the home position of the next one."""
+
+    exchange: int | None
+    teacher: str
+    following: str
+    zh = "第 {exchange} 案：教師 {teacher} 未調至下一位 {following} 的現職。"
+    en = (
+        "Exchange {exchange}: teacher {teacher} does not move to the home position "
+        "of {following}, the next one."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SameHome(BrokenExchange):
+    """Two members hold seats at one position."""
+
+    exchange: int | None
+    place: Place
+    zh = "第 {exchange} 案：有兩位教師現職同在 {place}。"
+    en = "Exchange {exchange}: two members hold seats at {place}."
+
+
+@dataclass(frozen=True, slots=True)
+class SeatCountMismatch(ExchangeViolation):
+    """In an exchange stage as many must come to a position as leave it."""
+
+    stage: str
+    place: Place
+    came: int
+    left: int
+    zh = "{stage}：{place} 調入 {came} 名，調出 {left} 名。"
+    en = "Stage {stage}: {came} came to {place}, {left} left it."
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfOrder(ExchangeViolation):
+    """An exchange is listed after one that must have been made later."""
+
+    exchange: int | None
+    before: int | None
+    zh = "第 {exchange} 案列在第 {before} 案之後，依規則應在其前。"
+    en = "Exchange {exchange} comes after {before}, but by the rules before it."
+
+
+@dataclass(frozen=True, slots=True)
+class WrongInitiator(ExchangeViolation):
+    """Not the first claim of an exchange, in claim order, is listed first."""
+
+    exchange: int | None
+    found: str
+    expected: str
+    zh = "第 {exchange} 案的發起者為 {found}，應為 {expected}。"
+    en = "Exchange {exchange} lists {found} as initiator instead of {expected}."
+
+
+@dataclass(frozen=True, slots=True)
+class NotFirstExchange(ExchangeViolation):
+    """At the initiator's turn another exchange comes first in depth-first order."""
+
+    exchange: int | None
+    stage: str
+    made: tuple[str, ...]
+    expected: tuple[str, ...]
+    zh = "{stage} 第 {exchange} 案為 {made}，依規則應先達成 {expected}。"
+    en = (
+        "Stage {stage}, exchange {exchange} is {made}, "
+        "but the rules find {expected} first."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangePassedOver(ExchangeViolation):
+    """At the turn of a claim an exchange was open and was not made."""
+
+    stage: str
+    teacher: str
+    points: str
+    expected: tuple[str, ...]
+    zh = "{stage}：輪到教師 {teacher}（積分 {points}）時應達成 {expected}，卻未達成。"
+    en = (
+        "Stage {stage}: at the turn of teacher {teacher} ({points} points) the "
+        "exchange {expected} was open and was not made."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeLeftUndone(ExchangePassedOver):
+    """After the stage an exchange of its size is still open."""
+
+    zh = "{stage} 結束後仍可達成 {expected}（教師 {teacher}，積分 {points}）。"
+    en = (
+        "After stage {stage} the exchange {expected} is still open "
+        "(teacher {teacher}, {points} points)."
+    )
