@@ -1,26 +1,27 @@
 """What can go wrong, as one tree.
 
-    JiepinError
-    ├── BadRound            a round folder was refused; .problems says why
-    │   (its problems are the exceptions below, each one refusal with its place)
-    ├── Problem
-    │   ├── FolderProblem   MissingFolder EmptyFolder MissingFile AmbiguousFile
-    │   │                   UnreadableFile BrokenUtf8 BrokenTable
-    │   ├── ColumnProblem   MissingColumn RepeatedColumn
-    │   ├── CodeProblem     EmptyCell UnknownSchool UnknownSubject UnknownCounty
-    │   │                   UnknownLevel CodeUsedTwice
-    │   ├── ListProblem     LevelMismatch FirstSubjectNotHome ListedTwice
-    │   │                   HomeSchoolListed ChoiceOutsideCounties
-    │   ├── NumberProblem   PointsCount BadPoints BadSeats BadServiceYears BadBirthDate
-    │   └── LimitProblem    TooManyCounties TooManySubjects TooManyChoices
-    │                       HomeCountyWished
-    ├── BadRules            a rule set was refused
-    │   └── UnknownPreset UnknownKey MissingKey UnknownKind BadSize StageNameUsedTwice
-    │       NoStage BadRuleValue BrokenToml
-    ├── BadResult           a result folder cannot be read
-    ├── BadDirectory        a school directory of the Ministry cannot be read
-    ├── UnknownTeacher      no such teacher in the round
-    └── FolderInTheWay      the folder to write holds something else
+JiepinError
+├── BadRound            a round folder was refused; .problems says why
+│   (its problems are the exceptions below, each one refusal with its place)
+├── Problem
+│   ├── FolderProblem   MissingFolder EmptyFolder MissingFile AmbiguousFile
+│   │                   UnreadableFile BrokenUtf8 BrokenTable
+│   ├── ColumnProblem   MissingColumn RepeatedColumn
+│   ├── CodeProblem     EmptyCell UnknownSchool UnknownSubject UnknownCounty
+│   │                   UnknownLevel CodeUsedTwice
+│   ├── ListProblem     LevelMismatch FirstSubjectNotHome ListedTwice
+│   │                   HomeSchoolListed ChoiceOutsideCounties
+│   ├── NumberProblem   PointsCount BadPoints BadSeats BadServiceYears BadBirthDate
+│   └── LimitProblem    TooManyCounties TooManySubjects TooManyChoices
+│                       HomeCountyWished
+├── BadRules            a rule set was refused
+│   └── UnknownPreset UnknownKey MissingKey UnknownKind BadSize StageNameUsedTwice
+│       NoStage BadRuleValue BrokenToml
+├── BadResult           a result folder cannot be read
+├── BadDirectory        a school directory of the Ministry cannot be read
+├── BadArgument         a number or a word given to a function is not possible
+├── UnknownTeacher      no such teacher in the round
+└── FolderInTheWay      the folder to write holds something else
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ class JiepinError(Exception):
 class Problem(JiepinError):
     """One refusal: where it is, what was found there, what was expected.
 
-    `line` is the line of a CSV file (the header is line 1), or the row of a Parquet
-    file (the first is row 1); None when the whole file or folder is meant.
+    `line` is the line of a CSV file (the header is line 1), or the row of another
+    table (the first is row 1); None when the whole file or folder is meant.
 
-    >>> print(UnknownSchool("teachers.csv", 3, "school", "99", "a code of schools.csv"))
-    teachers.csv line 3, column school: unknown school '99'; expected a code of schools.csv
+    >>> print(UnknownSchool("teachers.csv", 3, "school", "99", "a code of schools"))
+    teachers.csv line 3, column school: unknown school '99'; expected a code of schools
     """
 
     found = "found"
@@ -61,7 +62,7 @@ class Problem(JiepinError):
         self.expected = expected
         place = file
         if line is not None:
-            place += f" {'row' if file.endswith('.parquet') else 'line'} {line}"
+            place += f" {'line' if file.endswith('.csv') else 'row'} {line}"
         if column is not None:
             place += f", column {column}"
         shown = "" if value is None else f" {value!r}"
@@ -273,6 +274,10 @@ class BadResult(JiepinError):
 
 class BadDirectory(JiepinError):
     """A school directory cannot be read: which file, and what is wrong with it."""
+
+
+class BadArgument(JiepinError):
+    """An argument is outside what is possible; the text says what may be given."""
 
 
 class UnknownTeacher(JiepinError):

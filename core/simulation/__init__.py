@@ -1,0 +1,1 @@
+"""Rounds that never were: invented populations to try the engine on."""
