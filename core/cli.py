@@ -263,6 +263,7 @@ def _choice_table(outcome: Outcome) -> Table:
 
 def main() -> None:
     """Run the command and turn every ending into an exit code."""
+    warnings.simplefilter("always", errors.UnknownColumnsWarning)
     warnings.showwarning = _show_warning
     try:
         code = jiepin.main(standalone_mode=False)

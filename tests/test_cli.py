@@ -245,7 +245,7 @@ def test_explain_in_both_languages(
     words = ("explain", national, out, stayed, "--lang", "en")
     code, english, _ = run(monkeypatch, capsys, *words)
     assert code == 0
-    assert "choice" in english
+    assert "Choice 1" in english
     code, _, err = run(monkeypatch, capsys, "explain", national, out, "nobody")
     assert code == 2
     assert "nobody" in err
