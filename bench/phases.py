@@ -30,7 +30,9 @@ def command(*words: object) -> float:
 def main() -> None:
     sizes = [int(word) for word in sys.argv[1:]] or SIZES
     phases = ("read", "encode", "solve", "write")
-    print("| teachers | threads | " + " | ".join(phases) + " | command | peak | moved |")
+    print(
+        "| teachers | threads | " + " | ".join(phases) + " | command | peak | moved |"
+    )
     print("|---" * (len(phases) + 5) + "|")
     with tempfile.TemporaryDirectory(prefix="jiepin-bench-") as scratch:
         for n_teachers in sizes:

@@ -1,7 +1,8 @@
 """How a Round under Rules becomes int32 arrays, and what their indices mean.
 
-Positions are numbered by subject and school, applicants by home position and teacher_id,
-claims by home position and claim order: those who sit together lie together in memory.
+Positions are numbered by subject and school, applicants by home position and
+teacher_id, claims by home position and claim order: those who sit together lie
+together in memory.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt

@@ -6,7 +6,6 @@ import itertools
 
 import networkx as nx
 import numpy as np
-import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,11 +64,26 @@ def commit_all(
     graph: exchange.Graph, n: int, size: int, gapless: bool
 ) -> tuple[exchange.Progress, int]:
     progress = progress_of(graph)
+    run_stage(graph, progress, scratch_of(n), size, gapless)
+    return progress, int(progress.n_members[0]) // size
+
+
+def run_stage(
+    graph: exchange.Graph,
+    progress: exchange.Progress,
+    scratch: exchange.Scratch,
+    size: int,
+    gapless: bool,
+) -> None:
+    """Take the claims in the order of their numbers."""
     claims = np.arange(len(graph.holder_of), dtype=np.int32)
-    state = np.full(len(claims), exchange.UNTRIED, dtype=np.uint8)
-    paths = np.empty((len(claims), size), dtype=np.int32)
-    args = (graph, progress, scratch_of(n), claims, size, gapless, state, paths)
-    return progress, exchange.commit(*args)
+    search = (
+        size,
+        gapless,
+        np.full(len(claims), exchange.UNTRIED, dtype=np.uint8),
+        np.empty((len(claims), size), dtype=np.int32),
+    )
+    exchange.commit(graph, progress, scratch, claims, *search)
 
 
 def test_groups_list_members_in_order() -> None:
@@ -212,18 +226,16 @@ def test_positions_on_the_path_differ() -> None:
 
 def test_a_claim_that_lost_a_member_is_searched_again() -> None:
     graph = graph_of([0, 1, 2], [[2, 1], [2], [0, 1]], 3)
-    progress = progress_of(graph)
-    claims = ints(1, 0)
-    state = np.zeros(2, dtype=np.uint8)
-    paths = np.empty((2, 2), dtype=np.int32)
-    scratch = scratch_of(3)
-    exchange.look_ahead(
-        graph, progress.alive, scratch, claims, 2, GAPLESS, state, paths
-    )
-    assert state.tolist() == [exchange.FOUND, exchange.FOUND]
-    made = exchange.commit(graph, progress, scratch, claims, 2, GAPLESS, state, paths)
-    assert made == 1
-    assert progress.members[:2].tolist() == [2, 4]
+    progress, scratch = progress_of(graph), scratch_of(3)
+    state = np.full(3, exchange.UNTRIED, dtype=np.uint8)
+    paths = np.empty((3, 2), dtype=np.int32)
+    search = (2, GAPLESS, state, paths)
+    exchange.look_ahead(graph, progress.alive, scratch, ints(0, 1, 2), *search)
+    assert state.tolist() == [exchange.FOUND] * 3
+    assert paths.tolist() == [[0, 3], [2, 4], [3, 0]]
+    exchange.commit(graph, progress, scratch, ints(1, 0), *search)
+    assert state[0] == exchange.FAILED
+    assert progress.members[: progress.n_members[0]].tolist() == [2, 4]
 
 
 def test_all_claims_of_a_mover_leave() -> None:
@@ -286,9 +298,10 @@ def test_the_first_exchange_is_found(
     graph = graph_of(homes, wishes, n)
     scratch = scratch_of(n)
     alive = np.ones(len(homes), dtype=np.uint8)
-    for claim in range(len(homes)):
+    for claim, home in enumerate(homes):
         expected = first_exchange(homes, wishes, claim, size)
-        found = exchange.find(graph, alive, scratch, claim, size, GENERAL)
+        seen = exchange.look_back(graph, alive, scratch, home, 1, size, GENERAL)
+        found = exchange.find(graph, alive, scratch, claim, size, GENERAL, seen)
         assert found == (expected is not None)
         if expected:
             assert graph.wish_claim[scratch.path[:size]].tolist() == expected
@@ -302,11 +315,8 @@ def test_after_gapless_sizes_no_exchange_is_left(
     homes, wishes, n = market
     graph = graph_of(homes, wishes, n)
     progress, scratch = progress_of(graph), scratch_of(n)
-    claims = np.arange(len(homes), dtype=np.int32)
     for size in range(2, n + 1):
-        state = np.zeros(len(claims), dtype=np.uint8)
-        paths: npt.NDArray[np.int32] = np.empty((len(claims), size), dtype=np.int32)
-        exchange.commit(graph, progress, scratch, claims, size, GAPLESS, state, paths)
+        run_stage(graph, progress, scratch, size, GAPLESS)
         left = nx.DiGraph(
             (homes[i], p)
             for i in itertools.compress(range(len(homes)), progress.alive)

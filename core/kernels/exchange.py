@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from jiepin.core.kernels.compiling import FlagArray, IndexArray, compiled
 
-UNTRIED, FAILED, FOUND = 0, 1, 2  # what a search ahead of time said of a claim
+UNTRIED, FAILED, FOUND = 0, 1, 2  # what is known of a claim in this stage
 MAX_SIZE = 10
 FAILED_SHIFT = 16  # bits of a mask: 1 << n, home is n wishes away; << 16, no use
 
@@ -64,18 +64,22 @@ def look_back(
     alive: FlagArray,
     scratch: Scratch,
     home: int,
+    n_claims: int,
     size: int,
     gapless: bool,
 ) -> int:
     """Mark from where home is 1, 2, … wishes away; return how far it looked.
 
     Returns -1 when somewhere on the way back nobody is left, so nothing can close.
+    n_claims of home will use the marks: the more they are, the further it looks.
     """
     scratch.search[0] += 1
     search = scratch.search[0]
-    n_positions = len(graph.claim_start) - 1
-    spread = max(1, len(graph.wisher) // max(1, n_positions))
-    ahead = float(spread) ** size  # about what going forward the rest of the way costs
+    n_wishes = float(len(graph.wisher))
+    per_claim = n_wishes / max(1, len(graph.holder_of))
+    per_position = max(1.0, n_wishes / max(1, len(graph.claim_start) - 1))
+    # about what it costs to go forward the rest of the way
+    ahead = n_claims * per_claim * per_position ** (size - 1)
     n_now = 1
     scratch.frontier[0, 0] = home
     for depth in range(1, size):
@@ -85,7 +89,7 @@ def look_back(
             cost += graph.wisher_start[now[k] + 1] - graph.wisher_start[now[k]]
         if gapless and cost > ahead:
             return depth - 1
-        ahead /= spread
+        ahead /= per_position
         n_then = 0
         bit = 1 << depth
         for k in range(n_now):
@@ -149,12 +153,16 @@ def find(
     claim: int,
     size: int,
     gapless: bool,
+    seen: int,
 ) -> bool:
-    """Find the first exchange of a claim; its wishes are then in scratch.path."""
-    home = graph.home_of_claim[claim]
-    seen = look_back(graph, alive, scratch, home, size, gapless)
+    """Find the first exchange of a claim; its wishes are then in scratch.path.
+
+    look_back has marked its home and returned `seen`. Marks made when more applicants
+    were there serve as well: they only keep from going where it cannot lead home.
+    """
     if seen < 0:
         return False
+    home = graph.home_of_claim[claim]
     claims, wishes, places = scratch.claim, scratch.path, scratch.place
     claims[0], wishes[0], places[0] = claim, graph.wish_start[claim] - 1, home
     d = 0  # wishes[d] is the wish tried last by the d-th member, counted from 0
@@ -216,6 +224,50 @@ def leave_by(graph: Graph, alive: FlagArray, wishes: IndexArray) -> None:
 
 
 @compiled
+def is_whole(graph: Graph, alive: FlagArray, path: IndexArray) -> bool:
+    """Tell whether no member of an exchange has moved."""
+    for wish in path:
+        if not alive[graph.wish_claim[wish]]:
+            return False
+    return True
+
+
+@compiled
+def search(
+    graph: Graph,
+    alive: FlagArray,
+    scratch: Scratch,
+    claim: int,
+    size: int,
+    gapless: bool,
+    state: FlagArray,
+    paths: IndexArray,
+) -> None:
+    """Search a claim: state[claim] gets FAILED, or FOUND and paths[claim] its wishes.
+
+    When it fails, the others of its home are tried on the same marks: those that fail
+    too fail for the whole stage, since applicants only leave.
+    """
+    home = graph.home_of_claim[claim]
+    low, high = graph.claim_start[home], graph.claim_start[home + 1]
+    n_claims = 1
+    for other in range(low, high):
+        if alive[other] and state[other] == UNTRIED:
+            n_claims += 1
+    seen = look_back(graph, alive, scratch, home, n_claims, size, gapless)
+    if find(graph, alive, scratch, claim, size, gapless, seen):
+        state[claim] = FOUND
+        paths[claim, :] = scratch.path[:size]
+        return
+    state[claim] = FAILED
+    for other in range(low, high):
+        if not alive[other] or state[other] != UNTRIED:
+            continue
+        if not find(graph, alive, scratch, other, size, gapless, seen):
+            state[other] = FAILED
+
+
+@compiled
 def look_ahead(
     graph: Graph,
     alive: FlagArray,
@@ -226,16 +278,13 @@ def look_ahead(
     state: FlagArray,
     paths: IndexArray,
 ) -> None:
-    """Search claims but move nobody: state gets FAILED or FOUND, paths the wishes.
+    """Search claims while nobody moves.
 
-    state has the shape (n_claims,) of `claims`, paths (n_claims, size).
+    state has the shape (n_claims,), paths (n_claims, size).
     """
-    for k in range(len(claims)):
-        state[k] = FAILED
-        claim = claims[k]
-        if alive[claim] and find(graph, alive, scratch, claim, size, gapless):
-            state[k] = FOUND
-            paths[k, :] = scratch.path[:size]
+    for claim in claims:
+        if alive[claim] and state[claim] == UNTRIED:
+            search(graph, alive, scratch, claim, size, gapless, state, paths)
 
 
 @compiled
@@ -248,32 +297,22 @@ def commit(
     gapless: bool,
     state: FlagArray,
     paths: IndexArray,
-) -> int:
-    """Take claims in their order, make each one's first exchange; return how many.
+) -> None:
+    """Take claims in their order and make each one's first exchange.
 
-    What look_ahead found still is the first exchange as long as all its members are
-    there; a claim that lost one, or is UNTRIED, is searched now.
+    An exchange found ahead of time still is the first one as long as all its members
+    are there; a claim whose exchange lost one is searched again.
     """
     alive = progress.alive
-    n_made = 0
-    for k in range(len(claims)):
-        claim = claims[k]
-        if not alive[claim] or state[k] == FAILED:
+    for claim in claims:
+        if not alive[claim] or state[claim] == FAILED:
             continue
-        path = paths[k]
-        whole = state[k] == FOUND
-        if whole:
-            for wish in path:
-                whole &= alive[graph.wish_claim[wish]] == 1
-        if not whole:
-            if not find(graph, alive, scratch, claim, size, gapless):
-                continue
-            path = scratch.path[:size]
-        for wish in path:
-            member = graph.wish_claim[wish]
-            progress.moved_by[graph.holder_of[member]] = wish
-            progress.members[progress.n_members[0]] = wish
-            progress.n_members[0] += 1
-            leave(graph, alive, member)
-        n_made += 1
-    return n_made
+        if state[claim] == UNTRIED or not is_whole(graph, alive, paths[claim]):
+            search(graph, alive, scratch, claim, size, gapless, state, paths)
+        if state[claim] == FOUND:
+            for wish in paths[claim]:
+                member = graph.holder_of[graph.wish_claim[wish]]
+                progress.moved_by[member] = wish
+                progress.members[progress.n_members[0]] = wish
+                progress.n_members[0] += 1
+            leave_by(graph, alive, paths[claim])

@@ -67,7 +67,7 @@ def propose(
     """Let each proposer go down its list until a position keeps it.
 
     Position p keeps at most seat_start[p + 1] - seat_start[p] wishes, a heap in
-    kept[seat_start[p]:] with the last in claim order on top; n_kept[p] of them at the end.
+    kept[seat_start[p]:] with the last in claim order on top; n_kept[p] in the end.
     next_wish and n_kept are zero at the call. rank_of is the place of a claim in claim
     order, lower first.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -19,8 +19,7 @@ from jiepin.core.outcome import ASSIGNMENT_SCHEMA, Outcome
 from jiepin.core.round import Round
 from jiepin.core.rules import Rules, Stage
 
-BATCH = 4096  # claims searched ahead together when there are several threads
-SLICE = 1 << 16  # claims between two reports of progress when there is one
+BATCH = 4096  # claims searched ahead together before they are taken one by one
 
 Report = Callable[[str, int, int], None]  # stage name, claims done, claims in all
 
@@ -173,6 +172,7 @@ class _State:
     seats: npt.NDArray[np.int64] = field(init=False)
     stage_of: IndexArray = field(init=False)
     progress: exchange.Progress = field(init=False)
+    scratches: list[exchange.Scratch] = field(init=False)  # one per thread
     sizes: list[IndexArray] = field(default_factory=list)
     exchange_stages: list[IndexArray] = field(default_factory=list)
     n_exchanged: int = 0  # members of exchanges of the stages that are closed
@@ -187,6 +187,7 @@ class _State:
             members=np.empty(market.n_applicants, dtype=np.int32),
             n_members=np.zeros(1, dtype=np.int32),
         )
+        self.scratches = [_scratch(market.n_positions) for _ in range(self.threads)]
 
     @property
     def market(self) -> Market:
@@ -279,76 +280,51 @@ class _State:
         return movers
 
     def run_exchanges(self, stage: Stage, gapless: bool) -> None:
-        """Try every claim of those not yet moved once, in claim order."""
-        order = self.market.claim_order
-        claims = order[self.progress.alive[order] == 1]
-        searches = self.searches if self.threads > 1 else self.no_searches
-        scratch = self.scratch()
-        done = 0
-        for batch, found, paths in searches(claims, stage.size, gapless):
-            self.report(stage.name, done, len(claims))
-            exchange.commit(
-                self.market.graph,
-                self.progress,
-                scratch,
-                batch,
-                stage.size,
-                gapless,
-                found,
-                paths,
-            )
-            done += len(batch)
-        self.report(stage.name, done, len(claims))
+        """Try every claim of those not yet moved once, in claim order.
 
-    def no_searches(
-        self, claims: IndexArray, size: int, _gapless: bool
-    ) -> Iterator[tuple[IndexArray, FlagArray, IndexArray]]:
-        """Yield claims that nobody has looked at ahead of time."""
-        for start in range(0, len(claims), SLICE):
-            batch = claims[start : start + SLICE]
-            found = np.full(len(batch), exchange.UNTRIED, dtype=np.uint8)
-            yield batch, found, np.empty((len(batch), size), dtype=np.int32)
-
-    def searches(
-        self, claims: IndexArray, size: int, gapless: bool
-    ) -> Iterator[tuple[IndexArray, FlagArray, IndexArray]]:
-        """Yield batches of claims, each searched by all threads before it is used."""
-        scratches = [self.scratch() for _ in range(self.threads)]
+        Several threads search a batch of claims ahead of time; what they find holds
+        unless a claim before it in the batch has taken a member away.
+        """
+        market = self.market
+        state = np.full(market.n_claims, exchange.UNTRIED, dtype=np.uint8)
+        paths = np.empty((market.n_claims, stage.size), dtype=np.int32)
+        search = (stage.size, gapless, state, paths)
+        claims = market.claim_order[self.progress.alive[market.claim_order] == 1]
         with ThreadPoolExecutor(self.threads) as pool:
             for start in range(0, len(claims), BATCH):
+                self.report(stage.name, start, len(claims))
                 batch = claims[start : start + BATCH]
-                found = np.empty(len(batch), dtype=np.uint8)
-                paths = np.empty((len(batch), size), dtype=np.int32)
-                cuts = np.linspace(0, len(batch), self.threads + 1).astype(np.int64)
-                jobs = [
-                    pool.submit(
-                        exchange.look_ahead,
-                        self.market.graph,
-                        self.progress.alive,
-                        scratch,
-                        batch[low:high],
-                        size,
-                        gapless,
-                        found[low:high],
-                        paths[low:high],
-                    )
-                    for scratch, low, high in zip(
-                        scratches, cuts[:-1], cuts[1:], strict=True
-                    )
-                ]
-                for job in jobs:
-                    job.result()
-                yield batch, found, paths
+                if self.threads > 1:
+                    self.look_ahead(pool, batch, search)
+                progress, scratch = self.progress, self.scratches[0]
+                exchange.commit(market.graph, progress, scratch, batch, *search)
+        self.report(stage.name, len(claims), len(claims))
 
-    def scratch(self) -> exchange.Scratch:
-        """Return what one thread writes into while it searches."""
-        n = self.market.n_positions
-        return exchange.Scratch(
-            stamp=np.zeros(n, dtype=np.int32),
-            mask=np.zeros(n, dtype=np.int32),
-            frontier=np.empty((2, n), dtype=np.int32),
-            search=np.zeros(1, dtype=np.int32),
-            path=np.empty(exchange.MAX_SIZE, dtype=np.int32),
-            claim=np.empty(exchange.MAX_SIZE, dtype=np.int32),
-            place=np.empty(exchange.MAX_SIZE, dtype=np.int32),
-        )
+    def look_ahead(
+        self,
+        pool: ThreadPoolExecutor,
+        claims: IndexArray,
+        search: tuple[int, bool, FlagArray, IndexArray],
+    ) -> None:
+        """Let all threads search claims; what two write to one place is the same."""
+        graph, alive = self.market.graph, self.progress.alive
+        parts = [claims[k :: self.threads].copy() for k in range(self.threads)]
+        jobs = [
+            pool.submit(exchange.look_ahead, graph, alive, scratch, part, *search)
+            for scratch, part in zip(self.scratches, parts, strict=True)
+        ]
+        for job in jobs:
+            job.result()
+
+
+def _scratch(n_positions: int) -> exchange.Scratch:
+    """Return what one thread writes into while it searches."""
+    return exchange.Scratch(
+        stamp=np.zeros(n_positions, dtype=np.int32),
+        mask=np.zeros(n_positions, dtype=np.int32),
+        frontier=np.empty((2, n_positions), dtype=np.int32),
+        search=np.zeros(1, dtype=np.int32),
+        path=np.empty(exchange.MAX_SIZE, dtype=np.int32),
+        claim=np.empty(exchange.MAX_SIZE, dtype=np.int32),
+        place=np.empty(exchange.MAX_SIZE, dtype=np.int32),
+    )
