@@ -118,7 +118,7 @@ class CodeProblem(Problem):
 
 
 class EmptyCell(CodeProblem):
-    found = "the cell is empty"
+    found = "an empty cell:"
 
 
 class UnknownSchool(CodeProblem):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import groupby
 
 from jiepin.core import errors, terms
 from jiepin.core.outcome import ASSIGNMENTS, Outcome
@@ -198,7 +199,10 @@ class Explanation:
     wishes: tuple[WishExplained, ...]
 
     def text(self, lang: str = "zh") -> str:
-        """Return the explanation as lines, in Chinese ("zh") or English ("en")."""
+        """Return the explanation as lines, in Chinese ("zh") or English ("en").
+
+        Wishes in a row that share all their reasons stand together above them.
+        """
         return "\n".join([self._head(lang), *self._tail(lang)])
 
     def _head(self, lang: str) -> str:
@@ -227,11 +231,11 @@ class Explanation:
             yield _in(Label("未填志願。", "No wishes were listed."), lang)
         elif not self.wishes:
             yield _in(Label("沒有更前面的志願。", "Nothing better was listed."), lang)
-        for wish in self.wishes:
-            place = wish.place.text(lang)
-            number = Label(f"第 {wish.choice} 志願", f"Choice {wish.choice}:")
-            yield f"{_in(number, lang)} {place}"
-            for reason in wish.reasons:
+        for reasons, wishes in groupby(self.wishes, key=lambda wish: wish.reasons):
+            for wish in wishes:
+                number = Label(f"第 {wish.choice} 志願", f"Choice {wish.choice}:")
+                yield f"{_in(number, lang)} {wish.place.text(lang)}"
+            for reason in reasons:
                 yield f"  {reason.text(lang)}"
 
 

@@ -20,8 +20,8 @@ def written_whole(folder: Path, replaceable: Sequence[str]) -> Iterator[Path]:
     nothing is left behind and what was there stays.
     """
     check_replaceable(folder, replaceable)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    home = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    folder = folder.resolve()  # nothing lies beside a name such as "." or a link
+    home = _folder_beside(folder)
     fresh, old = home / "new", home / "old"
     try:
         fresh.mkdir()
@@ -35,6 +35,16 @@ def written_whole(folder: Path, replaceable: Sequence[str]) -> Iterator[Path]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+def _folder_beside(folder: Path) -> Path:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise errors.FolderInTheWay(
+            f"{folder} cannot be made: {error.strerror}; name another folder to write"
+        ) from None
+
+
 def check_replaceable(folder: Path, replaceable: Sequence[str]) -> None:
     """Raise FolderInTheWay if writing `folder` would destroy something else."""
     if not folder.exists():
@@ -42,7 +52,9 @@ def check_replaceable(folder: Path, replaceable: Sequence[str]) -> None:
     if not folder.is_dir():
         raise errors.FolderInTheWay(f"{folder} is a file; name a folder to write")
     strangers = sorted(
-        item.name for item in folder.iterdir() if item.name not in replaceable
+        item.name
+        for item in folder.iterdir()
+        if item.name not in replaceable or item.is_dir()
     )
     if strangers:
         raise errors.FolderInTheWay(

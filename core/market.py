@@ -92,6 +92,9 @@ def encode(round_: Round, rules: Rules, seed: int = 0) -> Encoded:
     >>> market.n_applicants, market.n_positions, market.home_of.tolist()
     (3, 2, [0, 1, 1])
     """
+    checks.hold_to_limits(
+        round_.schools, round_.subjects, round_.teachers, rules.limits
+    )
     id_rank = _id_rank(round_.teachers["teacher_id"])
     homes = Homes.of(round_, id_rank)
     wishes = _wishes(round_, homes, rules.priority == terms.BEST)

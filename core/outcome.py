@@ -1,4 +1,4 @@
-"""`Outcome`: what a run decided. Pure data; written to and read from a result folder."""
+"""`Outcome`: what a run decided. Pure data, written to and read from a folder."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Outcome:
 
     @classmethod
     def read(cls, folder: str | Path) -> Outcome:
-        """Read a result folder. Raises BadResult naming the file that cannot be read."""
+        """Read a result folder. Raises BadResult naming the file that is wrong."""
         path = Path(folder)
         summary = _read_summary(path / SUMMARY)
         try:
@@ -118,6 +118,8 @@ class Outcome:
                 seconds=dict(summary["seconds"]),
                 peak_memory=int(summary["peak_memory"]),
             )
+        except errors.BadRules as error:
+            raise errors.BadResult(f"{path}: {error}") from None
         except (KeyError, TypeError, ValueError) as error:
             raise errors.BadResult(
                 f"{path / SUMMARY}: entry missing or of the wrong kind "
@@ -148,13 +150,14 @@ def _read_csv(file: Path, schema: Mapping[str, Any]) -> pl.DataFrame:
         for column, kind in schema.items()
     }
     try:
-        frame = pl.read_csv(file, schema_overrides=flat, columns=list(schema))
+        frame = pl.read_csv(file, schema_overrides=flat, glob=False)
+        frame = frame.select(list(schema))
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise errors.BadResult(
             f"{file}: {reason}; expected the columns {', '.join(schema)}"
         ) from None
-    return frame.select(list(schema)).with_columns(
+    return frame.with_columns(
         pl.col(column).fill_null("").str.split(terms.LIST_SEPARATOR)
         for column, kind in schema.items()
         if isinstance(kind, pl.List)

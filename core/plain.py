@@ -456,10 +456,8 @@ class ExchangeGraph:
         return mask
 
     def holds(self, applicant: int) -> bool:
-        """Tell whether an applicant with wishes has not left yet."""
-        home = self._number.get(self._homes[applicant])
-        if home is None:
-            return False
+        """Tell whether the applicant of one of the claims has not left yet."""
+        home = self._number[self._homes[applicant]]
         return any(holder == applicant for holder, _ in self._claims_at[home])
 
     def anybody_at(self, position: int) -> bool:
@@ -473,6 +471,8 @@ class ExchangeGraph:
         if home is None:
             return
         here = [entry for entry in self._claims_at[home] if entry[0] != applicant]
+        if len(here) == len(self._claims_at[home]):
+            return
         self._claims_at[home] = here
         wished = self._mask(position for _, wishes in here for position in wishes)
         gone = self._ahead[home] & ~wished
@@ -534,9 +534,7 @@ class ExchangeGraph:
             ways.append(self._union(self._behind, ways[-1], home))
         return ways
 
-    def _follow(
-        self, search: _Search, claim: tuple[int, list[int]], left: int
-    ) -> bool:
+    def _follow(self, search: _Search, claim: tuple[int, list[int]], left: int) -> bool:
         """Try the wishes of a claim in order, `left` wishes being left to come home."""
         applicant, wishes = claim
         self._count(len(wishes))

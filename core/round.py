@@ -1,4 +1,4 @@
-"""`Round`: one year's schools, vacancies and teachers, read from a folder and checked."""
+"""`Round`: one year's schools, vacancies and teachers, read and checked."""
 
 from __future__ import annotations
 
@@ -128,7 +128,8 @@ def write_table(frame: pl.DataFrame, file: Path) -> None:
 def decimal_text(hundredths: pl.Expr) -> pl.Expr:
     """Turn whole hundredths into texts with two decimals.
 
-    >>> pl.DataFrame({"p": [6525, 700]}).select(decimal_text(pl.col("p")))["p"].to_list()
+    >>> frame = pl.DataFrame({"points": [6525, 700]})
+    >>> frame.select(decimal_text(pl.col("points")))["points"].to_list()
     ['65.25', '7.00']
     """
     whole = (hundredths // terms.POINTS_PER_POINT).cast(pl.String)

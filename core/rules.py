@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -15,11 +15,11 @@ from jiepin.core import errors, terms
 PRESETS = ("taiwan-110", "county-internal")
 
 _STAGE_KEYS = {
-    terms.ONE_WAY: {"name", "kind", "applicants", "schools", "reopen"},
-    terms.EXCHANGE: {"name", "kind", "size"},
+    terms.ONE_WAY: ("name", "kind", "applicants", "schools", "reopen"),
+    terms.EXCHANGE: ("name", "kind", "size"),
 }
-_RULE_KEYS = {"name", "priority", "tie_break", "limits", "stage"}
-_LIMIT_KEYS = {"counties", "subjects", "choices", "home_county"}
+_RULE_KEYS = ("name", "priority", "tie_break", "limits", "stage")
+_LIMIT_KEYS = ("counties", "subjects", "choices", "home_county")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,11 @@ class Rules:
         path = Path(name_or_file)
         try:
             return cls.from_toml(path.read_text("utf-8-sig"), str(path))
-        except OSError:
+        except OSError as error:
             raise errors.UnknownPreset(
                 str(path),
-                "no such rule set",
-                str(path),
+                "cannot be opened:",
+                error.strerror,
                 f"a TOML file or one of {', '.join(PRESETS)}",
             ) from None
         except UnicodeDecodeError as error:
@@ -100,21 +100,25 @@ class Rules:
     def from_dict(cls, table: Mapping[str, Any], source: str = "rules") -> Rules:
         """Build a rule set from the tables of its TOML, checking every entry."""
         check = _Check(source)
-        check.keys(table, _RULE_KEYS, "a rule set")
+        table = check.table(table, "rules")
+        check.keys(table, _RULE_KEYS)
         stages = check.tables(table.get("stage", []), "stage")
         if not stages:
             raise errors.NoStage(source, "stage", [], "at least one [[stage]]")
         limits = check.table(table.get("limits", {}), "limits")
         rules = cls(
-            name=check.text(table, "name", "the rule set"),
-            stages=tuple(check.stage(stage) for stage in stages),
+            name=check.text(table, "name"),
+            stages=tuple(
+                _Check(source, f"stage {number}, ").stage(stage)
+                for number, stage in enumerate(stages, start=1)
+            ),
             priority=check.one_of(
                 table.get("priority", terms.PER_COUNTY),
                 "priority",
                 (terms.PER_COUNTY, terms.BEST),
             ),
             tie_break=check.tie_break(table.get("tie_break", list(terms.TIE_KEYS))),
-            limits=check.limits(limits),
+            limits=_Check(source, "limits, ").limits(limits),
         )
         check.names_differ(rules.stages)
         return rules
@@ -152,11 +156,12 @@ def _stage_dict(stage: Stage) -> dict[str, Any]:
 
 
 def _toml_lines(table: Mapping[str, Any]) -> str:
-    # JSON's strings, numbers, booleans and lists of strings are TOML as they stand
-    return "".join(
-        f"{key} = {json.dumps(value, ensure_ascii=False)}\n"
-        for key, value in table.items()
-    )
+    return "".join(f"{key} = {_toml_value(value)}\n" for key, value in table.items())
+
+
+def _toml_value(value: object) -> str:
+    # JSON's texts, numbers, booleans and lists of texts are TOML, but for one character
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,19 +169,27 @@ class _Check:
     """Checks the entries of one TOML table and names the first bad one."""
 
     source: str
+    where: str = ""  # goes before the name of an entry, as in "stage 2, size"
 
     def bad(self, entry: str, value: object, expected: str) -> errors.BadRuleValue:
-        return errors.BadRuleValue(self.source, entry, value, expected)
+        return errors.BadRuleValue(self.source, self.where + entry, value, expected)
 
-    def keys(self, table: Mapping[str, Any], known: set[str], what: str) -> None:
+    def keys(self, table: Mapping[str, Any], known: Collection[str]) -> None:
         for key in table:
             if key not in known:
                 raise errors.UnknownKey(
                     self.source,
-                    "unknown key",
+                    self.where + "unknown key",
                     key,
-                    f"{what} to have only {', '.join(sorted(known))}",
+                    f"only {', '.join(known)}",
                 )
+
+    def value(self, table: Mapping[str, Any], key: str) -> Any:
+        if key not in table:
+            raise errors.MissingKey(
+                self.source, self.where + "missing key", key, "a value for it"
+            )
+        return table[key]
 
     def table(self, value: object, entry: str) -> Mapping[str, Any]:
         if not isinstance(value, Mapping):
@@ -188,18 +201,14 @@ class _Check:
             raise self.bad(entry, value, f"a list of tables [[{entry}]]")
         return [self.table(item, entry) for item in value]
 
-    def text(self, table: Mapping[str, Any], key: str, what: str) -> str:
-        if key not in table:
-            raise errors.MissingKey(
-                self.source, "missing key", key, f"{what} to have it"
-            )
-        value = table[key]
+    def text(self, table: Mapping[str, Any], key: str) -> str:
+        value = self.value(table, key)
         if not isinstance(value, str) or not value:
             raise self.bad(key, value, "a text that is not empty")
         return value
 
     def optional_text(self, table: Mapping[str, Any], key: str) -> str | None:
-        return self.text(table, key, "the stage") if key in table else None
+        return self.text(table, key) if key in table else None
 
     def flag(self, table: Mapping[str, Any], key: str) -> bool:
         value = table.get(key, False)
@@ -222,7 +231,7 @@ class _Check:
         return keys
 
     def limits(self, table: Mapping[str, Any]) -> Limits:
-        self.keys(table, _LIMIT_KEYS, "[limits]")
+        self.keys(table, _LIMIT_KEYS)
         default = Limits()
         counts = {}
         for key in ("counties", "subjects", "choices"):
@@ -233,14 +242,14 @@ class _Check:
         return Limits(**counts, home_county=self.flag(table, "home_county"))
 
     def stage(self, table: Mapping[str, Any]) -> Stage:
-        kind = self.text(table, "kind", "the stage")
+        kind = self.text(table, "kind")
         if kind not in _STAGE_KEYS:
             raise errors.UnknownKind(
-                self.source, "unknown kind", kind, " or ".join(_STAGE_KEYS)
+                self.source, self.where + "kind", kind, " or ".join(_STAGE_KEYS)
             )
-        self.keys(table, _STAGE_KEYS[kind], f"a stage of kind {kind}")
+        self.keys(table, _STAGE_KEYS[kind])
         return Stage(
-            name=self.text(table, "name", "the stage"),
+            name=self.text(table, "name"),
             kind=kind,
             size=self.size(table) if kind == terms.EXCHANGE else 0,
             applicants=self.optional_text(table, "applicants"),
@@ -249,20 +258,23 @@ class _Check:
         )
 
     def size(self, table: Mapping[str, Any]) -> int:
-        size = table.get("size")
+        size = self.value(table, "size")
         low, high = terms.EXCHANGE_SIZES[0], terms.EXCHANGE_SIZES[-1]
         whole = isinstance(size, int) and not isinstance(size, bool)
         if not whole or size not in terms.EXCHANGE_SIZES:
             raise errors.BadSize(
-                self.source, "size", size, f"a whole number from {low} to {high}"
+                self.source,
+                self.where + "size",
+                size,
+                f"a whole number from {low} to {high}",
             )
         return int(size)
 
     def names_differ(self, stages: tuple[Stage, ...]) -> None:
         seen: set[str] = set()
-        for stage in stages:
+        for number, stage in enumerate(stages, start=1):
             if stage.name in seen:
                 raise errors.StageNameUsedTwice(
-                    self.source, "stage name used twice", stage.name, "a name per stage"
+                    self.source, f"stage {number}, name", stage.name, "a name per stage"
                 )
             seen.add(stage.name)

@@ -1,23 +1,24 @@
 """How a folder of CSV or Parquet files becomes frames of text, each row with its line.
 
-Codes and numbers are still text here, lists are lists of text; what they mean and
-whether they fit together is the question of `checks`.
+Codes and numbers are still text here, lists are text or lists of text; what they mean
+and whether they fit together is the question of `checks`.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from jiepin.core import errors, terms
 
+TEXTS = pl.List(pl.String)
 ROW = "row"  # 0-based number of the record in its file, as read
 
 
@@ -35,6 +36,10 @@ class TableSpec:
     def required(self) -> tuple[str, ...]:
         return self.columns + self.lists
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        return self.required + self.optional
+
 
 SCHOOLS = TableSpec(
     "schools",
@@ -43,9 +48,7 @@ SCHOOLS = TableSpec(
     ("short_name", "address", "notice"),
 )
 SUBJECTS = TableSpec("subjects", ("subject", "name", "level"))
-VACANCIES = TableSpec(
-    "vacancies", ("school", "subject", "seats"), may_be_missing=True
-)
+VACANCIES = TableSpec("vacancies", ("school", "subject", "seats"), may_be_missing=True)
 TEACHERS = TableSpec(
     "teachers",
     ("teacher_id", "school", "subject", "service_years", "birth_date"),
@@ -58,7 +61,7 @@ SUFFIXES = (".csv", ".parquet")
 
 @dataclass(frozen=True)
 class Table:
-    """One file as read: text columns, list columns, and the row numbers."""
+    """One file as read: a frame of text and lists of text, and the row numbers."""
 
     path: Path
     frame: pl.DataFrame
@@ -67,30 +70,32 @@ class Table:
     def file(self) -> str:
         return self.path.name
 
-    def lines(self, rows: Sequence[int]) -> list[int]:
-        """Return where records stand: lines of a CSV file, rows of a Parquet file.
+    def entries(self, column: str) -> pl.Expr:
+        """Return a list column as lists of text, whichever way the file holds it."""
+        if self.frame.schema[column] == pl.String:
+            return pl.col(column).str.split(terms.LIST_SEPARATOR)
+        return pl.col(column)
 
-        Looked up only when something is wrong, since quoted line breaks make it slow.
+    def cells(self, column: str, rows: list[int]) -> pl.Series:
+        """Return the texts of some cells as a CSV file would hold them."""
+        cells = self.frame[column].gather(rows)
+        if cells.dtype == TEXTS:
+            return cells.list.join(terms.LIST_SEPARATOR, ignore_nulls=True)
+        return cells
+
+    def lines(self, records: list[int]) -> list[int]:
+        """Return where records stand: lines of a CSV file, rows of any other table.
+
+        Looked up only when something is wrong: it reads the file once more.
         """
-        if self.path.suffix == ".parquet":
-            return [row + 1 for row in rows]
-        wanted = set(rows)
-        with self.path.open(encoding="utf-8-sig", newline="") as text:
-            starts = {
-                row: line
-                for row, (line, _) in enumerate(_records(text), start=-1)
-                if row in wanted
-            }
-        return [starts[row] for row in rows]
-
-
-def _records(text: io.TextIOBase) -> Iterator[tuple[int, list[str]]]:
-    """Yield the records of a CSV file with the line each begins on, header first."""
-    reader = csv.reader(text)
-    start = 1
-    for record in reader:
-        yield start, record
-        start = reader.line_num + 1
+        if self.path.suffix != ".csv":
+            return [record + 1 for record in records]
+        header = 1
+        return (
+            _records(self.path)["line"]
+            .gather([record + header for record in records])
+            .to_list()
+        )
 
 
 @dataclass
@@ -106,17 +111,10 @@ class Folder:
 def read_folder(path: Path) -> Folder:
     """Read every table of a round folder; nothing is raised, problems are collected."""
     folder = Folder()
-    if not path.is_dir():
-        problem = errors.MissingFolder(
-            str(path), None, None, None, "a folder with schools.csv, teachers.csv …"
-        )
-        folder.problems.append(problem)
-        return folder
-    if not any(path.iterdir()):
-        problem = errors.EmptyFolder(
-            str(path), None, None, None, "schools.csv, subjects.csv and teachers.csv"
-        )
-        folder.problems.append(problem)
+    if not path.is_dir() or not any(path.iterdir()):
+        kind = errors.EmptyFolder if path.is_dir() else errors.MissingFolder
+        expected = "a folder with schools.csv, subjects.csv and teachers.csv"
+        folder.problems.append(kind(str(path), None, None, None, expected))
         return folder
     with ThreadPoolExecutor(max_workers=1) as pool:
         digests: dict[str, Future[str]] = {}
@@ -165,18 +163,27 @@ def _can_be_opened(file: Path, folder: Folder) -> bool:
     return True
 
 
+class _Refused(Exception):
+    """A file that gives no table; its problems say why."""
+
+    def __init__(self, problems: Sequence[errors.Problem]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+
 def _read(file: Path, spec: TableSpec, folder: Folder) -> None:
-    reader = _read_parquet if file.suffix == ".parquet" else _read_csv
-    frame = reader(file, spec, folder)
-    if frame is not None:
-        folder.tables[spec.name] = Table(file, frame)
+    """Read one file into the folder, or note there why it cannot be read."""
+    read = _read_parquet if file.suffix == ".parquet" else _read_csv
+    try:
+        folder.tables[spec.name] = Table(file, read(file, spec, folder))
+    except _Refused as refused:
+        folder.problems += refused.problems
 
 
-def _wanted(
+def _columns(
     file: Path, header: Sequence[str], spec: TableSpec, folder: Folder
-) -> list[str] | None:
-    """Return the columns to read, or None after saying what the header lacks."""
-    known = spec.required + spec.optional
+) -> list[str]:
+    """Return the columns to read, and note those that are unknown."""
     problems: list[errors.Problem] = [
         errors.MissingColumn(
             file.name, None, column, None, "a header with " + ", ".join(spec.required)
@@ -186,116 +193,161 @@ def _wanted(
     ]
     problems += [
         errors.RepeatedColumn(file.name, None, column, None, "each column once")
-        for column in known
+        for column in spec.known
         if header.count(column) > 1
     ]
-    folder.problems += problems
-    ignored = [column for column in header if column not in known]
+    ignored = [column for column in header if column not in spec.known]
     if ignored:
-        folder.ignored.append(f"{file.name}: {', '.join(ignored)}")
-    return None if problems else [column for column in known if column in header]
+        named = ", ".join(column or "''" for column in ignored)
+        folder.ignored.append(f"{file.name}: {named}")
+    if problems:
+        raise _Refused(problems)
+    return [column for column in spec.known if column in header]
 
 
-def _read_csv(file: Path, spec: TableSpec, folder: Folder) -> pl.DataFrame | None:
+def _broken(
+    file: Path, line: int | None, column: str | None, what: object, expected: str
+) -> _Refused:
+    problem = errors.BrokenTable(file.name, line, column, str(what), expected)
+    return _Refused([problem])
+
+
+def _read_csv(file: Path, spec: TableSpec, folder: Folder) -> pl.DataFrame:
+    header = _header(file)
+    columns = _columns(file, header, spec, folder)
+    try:
+        # every column: where some are left out, Polars lets rows be too long
+        frame = pl.read_csv(file, infer_schema=False, null_values=[""], glob=False)
+        may_be_short = frame.to_series(-1).null_count() > 0
+        frame = frame.select(columns).with_row_index(ROW)
+    except pl.exceptions.PolarsError as error:
+        _check_utf8(file)
+        _check_shape(file, len(header))
+        what = str(error).splitlines()[0]
+        raise _broken(file, None, None, what, "comma-separated values") from None
+    if may_be_short:
+        _check_shape(file, len(header))
+    return _without_blank_lines(frame, spec)
+
+
+def _header(file: Path) -> list[str]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
-            header = next(_records(text), (1, []))[1]
+            header = next(csv.reader(text), [])
     except UnicodeDecodeError:
-        folder.problems.append(_broken_utf8(file))
-        return None
+        _check_utf8(file)
+        raise
     except csv.Error as error:
-        folder.problems.append(_broken_table(file, 1, error))
-        return None
-    columns = _wanted(file, header, spec, folder)
-    if columns is None:
-        return None
-    try:
-        frame = pl.read_csv(
-            file, columns=columns, infer_schema=False, null_values=[""]
-        )
-    except pl.exceptions.PolarsError as error:
-        folder.problems.append(_diagnose_csv(file, error))
-        return None
-    frame = _without_blank_lines(frame.with_row_index(ROW), spec)
-    return frame.with_columns(
-        pl.col(column).str.split(terms.LIST_SEPARATOR) for column in spec.lists
-    )
+        raise _broken(file, 1, None, error, "a header") from None
+    if not header:
+        raise _broken(file, 1, None, "nothing", "a header")
+    return header
 
 
-def _without_blank_lines(frame: pl.DataFrame, spec: TableSpec) -> pl.DataFrame:
-    if not frame.get_column(spec.columns[0]).null_count():
-        return frame
-    return frame.filter(~pl.all_horizontal(pl.exclude(ROW).is_null()))
-
-
-def _broken_utf8(file: Path) -> errors.Problem:
-    line = 1
+def _check_utf8(file: Path) -> None:
+    """Refuse a file with bytes that are not UTF-8, naming the first line with such."""
     with file.open("rb") as content:
         for line, raw in enumerate(content, start=1):
             try:
                 raw.decode("utf-8")
             except UnicodeDecodeError as error:
                 bad = raw[error.start : error.end].hex(" ")
-                return errors.BrokenUtf8(
+                problem = errors.BrokenUtf8(
                     file.name, line, None, bad, "text saved as UTF-8"
                 )
-    return errors.BrokenUtf8(file.name, line, None, None, "text saved as UTF-8")
+                raise _Refused([problem]) from None
 
 
-def _broken_table(file: Path, line: int | None, what: object) -> errors.Problem:
-    return errors.BrokenTable(
-        file.name, line, None, str(what), "a table as the format page describes it"
-    )
+def _records(file: Path) -> pl.DataFrame:
+    """Return the records of a CSV file, the header first: line it begins on, and text.
 
-
-def _diagnose_csv(file: Path, error: Exception) -> errors.Problem:
-    """Find the line that the fast reader gave up on."""
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            records = _records(text)
-            width = len(next(records)[1])
-            for line, record in records:
-                if len(record) > width:
-                    what = f"{len(record)} cells under a header of {width}"
-                    return _broken_table(file, line, what)
-    except UnicodeDecodeError:
-        return _broken_utf8(file)
-    except csv.Error as reason:
-        return _broken_table(file, None, reason)
-    return _broken_table(file, None, str(error).splitlines()[0])
-
-
-def _read_parquet(file: Path, spec: TableSpec, folder: Folder) -> pl.DataFrame | None:
-    try:
-        header = list(pl.read_parquet_schema(file))
-        columns = _wanted(file, header, spec, folder)
-        if columns is None:
-            return None
-        frame = pl.read_parquet(file, columns=columns)
-        return frame.with_row_index(ROW).with_columns(
-            [_as_text(frame, column) for column in columns if column not in spec.lists]
-            + [_as_texts(frame, column) for column in spec.lists]
-        )
-    except (pl.exceptions.PolarsError, OSError) as error:
-        what = type(error).__name__
-        folder.problems.append(_broken_table(file, None, what))
-        return None
-
-
-def _as_text(frame: pl.DataFrame, column: str) -> pl.Expr:
-    text = pl.col(column).cast(pl.String)
-    return pl.when(text.str.len_bytes() > 0).then(text).alias(column)
-
-
-def _as_texts(frame: pl.DataFrame, column: str) -> pl.Expr:
-    kind = frame.schema[column]
-    if isinstance(kind, pl.List):
-        return pl.col(column).cast(pl.List(pl.String))
-    if kind == pl.Null:
-        return pl.lit(None, dtype=pl.List(pl.String)).alias(column)
-    text = pl.col(column).cast(pl.String)
+    A line ends a record when the quotes up to there come in pairs.
+    """
+    text = file.read_bytes().decode("utf-8-sig")
+    lines = pl.DataFrame({"text": text.split("\n")})
+    quotes = pl.col("text").str.count_matches('"', literal=True)
+    ended = quotes.cum_sum() % 2 == 0
     return (
-        pl.when(text.str.len_bytes() > 0)
-        .then(text.str.split(terms.LIST_SEPARATOR))
-        .alias(column)
+        lines.with_row_index("line", offset=1)
+        .with_columns(record=ended.shift(1, fill_value=False).cum_sum())
+        .group_by("record", maintain_order=True)
+        .agg(pl.col("line").first(), pl.col("text").str.join("\n"))
     )
+
+
+def _check_shape(file: Path, n_columns: int) -> None:
+    """Refuse a CSV file with rows longer or shorter than its header, or stray quotes.
+
+    After a stray quote nothing can be told for sure, so it is reported alone.
+    """
+    # each quoted part becomes one quote, which may touch only commas and quotes
+    outside = pl.col("text").str.strip_chars_end("\r").str.replace_all('"[^"]*"', '"')
+    records = _records(file).select(
+        "line",
+        stray=outside.str.contains(r'[^,"]"|"[^,"]|\r'),
+        n_cells=outside.str.count_matches(",", literal=True) + 1,
+        blank=outside == "",
+    )
+    stray = records.filter("stray")
+    if stray.height:
+        line = stray["line"][0]
+        what = "a stray quote or line break"
+        raise _broken(file, line, None, what, "quotes around whole cells, in pairs")
+    ragged = records.filter(~pl.col("blank") & (pl.col("n_cells") != n_columns))
+    if ragged.height:
+        raise _Refused(
+            [
+                errors.BrokenTable(
+                    file.name,
+                    line,
+                    None,
+                    f"{n_cells} cells",
+                    f"{n_columns}, as many as the header has",
+                )
+                for line, n_cells in ragged.select("line", "n_cells").iter_rows()
+            ]
+        )
+
+
+def _without_blank_lines(frame: pl.DataFrame, spec: TableSpec) -> pl.DataFrame:
+    if not frame[spec.columns[0]].null_count():
+        return frame
+    return frame.filter(~pl.all_horizontal(pl.exclude(ROW).is_null()))
+
+
+def _read_parquet(file: Path, spec: TableSpec, folder: Folder) -> pl.DataFrame:
+    try:
+        scan = pl.scan_parquet(file, glob=False, hive_partitioning=False)
+        kinds = scan.collect_schema()
+        columns = _columns(file, list(kinds), spec, folder)
+        frame = scan.select(columns).collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        what = type(error).__name__
+        raise _broken(file, None, None, what, "a whole Parquet file") from None
+    for column in columns:
+        try:
+            text = frame.select(_as_text(pl.col(column), kinds[column])).to_series()
+        except pl.exceptions.PolarsError:
+            text = frame[column]
+        may_be_list = column in spec.lists
+        if text.dtype != pl.String and not (may_be_list and text.dtype == TEXTS):
+            expected = "lists of text" if may_be_list else "text or numbers"
+            raise _broken(file, None, column, kinds[column], expected)
+        frame = frame.with_columns(text)
+    return frame.with_row_index(ROW)
+
+
+def _as_text(values: pl.Expr, kind: pl.DataType | DataTypeClass) -> pl.Expr:
+    """Turn values into texts, null where empty; lists of values into lists of texts."""
+    if isinstance(kind, pl.Array):
+        return _as_text(values.arr.to_list(), pl.List(kind.inner))
+    if isinstance(kind, pl.List):
+        if kind.inner == pl.String:
+            return values
+        return values.list.eval(_as_text(pl.element(), kind.inner))
+    if isinstance(kind, pl.Datetime):
+        values = values.dt.date()
+    text = values.cast(pl.String)
+    if isinstance(kind, pl.Decimal) and kind.scale:
+        text = text.str.strip_chars_end("0").str.strip_chars_end(".")
+    return pl.when(text.str.len_bytes() > 0).then(text)

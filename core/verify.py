@@ -32,7 +32,7 @@ from jiepin.core.round import Round
 from jiepin.core.rules import Limits, Stage
 from jiepin.core.violations import Violation
 
-MOST_WISHES = 6_000_000  # of the teachers not yet moved, for exchanges to be replayed
+MOST_WISHES = 3_000_000  # of the teachers not yet moved, for exchanges to be replayed
 MOST_STEPS = 500_000_000  # of the searches of one stage; some minutes
 _REPORT_EVERY = 100  # claims
 
@@ -44,21 +44,21 @@ class Unchecked:
     """A check that was left out because the round is too large for it."""
 
     stage: str
-    done: int  # claims that were replayed
-    claims: int
+    applicants: int  # who had not moved before the stage
+    done: int  # their claims that were replayed
 
     def text(self, lang: str) -> str:
         """Return what was left out, in Chinese ("zh") or English ("en")."""
         label = terms.stage_label(self.stage)
         if lang == "zh":
             return (
-                f"{label.zh}：規模過大，{self.claims} 組志願僅重算前 {self.done} 組；"
-                "其餘未檢查是否漏案、是否為依序最先之案。"
+                f"{label.zh}：規模過大（尚有 {self.applicants:,} 人），僅重算前 "
+                f"{self.done:,} 組志願；其餘未檢查是否漏案、是否為依序最先之案。"
             )
         return (
-            f"Stage {label.en}: too large, only the first {self.done} of {self.claims} "
-            "claims were replayed; whether exchanges of the others were passed over, "
-            "or others had to be made, was not checked."
+            f"Stage {label.en}: too large ({self.applicants:,} applicants left), only "
+            f"the first {self.done:,} claims were replayed; whether others should have "
+            "made an exchange, or another one, was not checked."
         )
 
     def __str__(self) -> str:
@@ -128,9 +128,7 @@ def verify(
     made = _Exchanges(plain, record, found).read(outcome.exchanges)
     replay = _Replay(plain, record, made, found, (most_wishes, most_steps), report)
     replay.run()
-    return Verification(
-        tuple(found.shown), dict(found.counts), tuple(replay.unchecked)
-    )
+    return Verification(tuple(found.shown), dict(found.counts), tuple(replay.unchecked))
 
 
 @dataclass
@@ -413,10 +411,8 @@ class _Exchanges:
 
     def whole(
         self, number: int | None, stage: str, members: Sequence[int]
-    ) -> _Exchange | None:
+    ) -> _Exchange:
         """Return an exchange with the first of its claims leading."""
-        if not members:
-            return None
         moves = self.record.moves[stage]
         keys = [self.plain.key(member, moves[member]) for member in members]
         lead = keys.index(min(keys))
@@ -575,9 +571,7 @@ class _Replay:
         }
         graph = self.graph_now()
         if graph is None:
-            staying = self.standing.applicants()
-            n_claims = sum(len(self.plain.claims(i)) for i in staying)
-            self.unchecked.append(Unchecked(stage.name, 0, n_claims))
+            self.leave_out(stage, 0)
             return
         circled = {i for exchange in made.values() for i in exchange.members}
         for applicant in sorted(moves.keys() - circled):
@@ -595,6 +589,10 @@ class _Replay:
                         stage.name, place, came[position], left[position]
                     )
                 )
+
+    def leave_out(self, stage: Stage, done: int) -> None:
+        n_applicants = len(self.standing.applicants())
+        self.unchecked.append(Unchecked(stage.name, n_applicants, done))
 
     def graph_now(self) -> ExchangeGraph | None:
         """Return the graph of those not yet moved, None where it would be too large."""
@@ -631,8 +629,7 @@ class _StageReplay:
             try:
                 self.turn(claim)
             except StepLimitError:
-                unchecked = Unchecked(self.stage.name, done, len(claims))
-                self.replay.unchecked.append(unchecked)
+                self.replay.leave_out(self.stage, done)
                 break
         self.name_passed()
 

@@ -1,16 +1,16 @@
 """The ways in which a result can break the rules, each with its own sentence.
 
-    Violation
-    ├── FileViolation      InputChanged InputMissing InputExtra   (digest mismatch)
-    ├── RowViolation       RowMissing UnknownTeacherRow RowTwice RowsOutOfOrder
-    │                      LimitExceeded
-    ├── MoveViolation      MovedTwice UnknownStage NotAtHome NotAWish WrongSubject
-    │                      WrongChoice NotInGroup SchoolNotTagged SwapOnlySchool
-    ├── OneWayViolation    SeatOverFilled BlockingPair NotDeferredAcceptance
-    └── ExchangeViolation  UnknownExchangeStage WrongNumber WrongSize MembersDisagree
-                           ChainBroken SameHome SeatCountMismatch OutOfOrder
-                           WrongInitiator NotFirstExchange ExchangePassedOver
-                           ExchangeLeftUndone
+Violation
+├── FileViolation      InputChanged InputMissing InputExtra   (digest mismatch)
+├── RowViolation       RowMissing UnknownTeacherRow RowTwice RowsOutOfOrder
+│                      LimitExceeded
+├── MoveViolation      MovedTwice UnknownStage NotAtHome NotAWish WrongSubject
+│                      WrongChoice NotInGroup SchoolNotTagged SwapOnlySchool
+├── OneWayViolation    SeatOverFilled BlockingPair NotDeferredAcceptance
+└── ExchangeViolation  UnknownExchangeStage WrongNumber WrongSize MembersDisagree
+                       ChainBroken SameHome SeatCountMismatch OutOfOrder
+                       WrongInitiator NotFirstExchange ExchangePassedOver
+                       ExchangeLeftUndone
 """
 
 from __future__ import annotations

@@ -36,12 +36,15 @@ def warm_up(threads: int = 1) -> int:
 def _smallest_round() -> Round:
     """Return two teachers who wish each other's school, and one open seat."""
     school, subject, county = pl.Enum(["a", "b"]), pl.Enum(["s"]), pl.Enum(["1", "2"])
+    level = pl.lit(terms.ELEMENTARY).alias("level")
     none = pl.Series([[], []], dtype=pl.List(pl.String))
     return Round(
         schools=pl.DataFrame(
             {"school": pl.Series(["a", "b"], dtype=school), "county": ["1", "2"]}
-        ).with_columns(none.alias("tags")),
-        subjects=pl.DataFrame({"subject": pl.Series(["s"], dtype=subject)}),
+        ).with_columns(none.alias("tags"), level),
+        subjects=pl.DataFrame({"subject": pl.Series(["s"], dtype=subject)}).select(
+            "subject", level
+        ),
         vacancies=pl.DataFrame(
             {"school": ["a"], "subject": ["s"], "seats": [1]},
             schema={"school": school, "subject": subject, "seats": pl.Int64},
