@@ -204,14 +204,14 @@ def _numbered(stages: Iterable[Stage]) -> tuple[Stage, ...]:
 
 
 def rule_sets(
-    stages: st.SearchStrategy[list[Stage]] | None = None,
+    stages: st.SearchStrategy[list[Stage]] = ANY_STAGES | GAPLESS_STAGES,
 ) -> st.SearchStrategy[Rules]:
     """Draw rule sets of one to six stages of any kind, or exchanges without a gap."""
     keys = st.sampled_from(tuple(terms.TIE_KEYS))
     return st.builds(
         Rules,
         name=st.just("drawn"),
-        stages=(stages or st.one_of(ANY_STAGES, GAPLESS_STAGES)).map(_numbered),
+        stages=stages.map(_numbered),
         priority=st.sampled_from((terms.PER_COUNTY, terms.BEST)),
         tie_break=st.lists(keys, unique=True).map(tuple),
         limits=LIMITS,
@@ -296,41 +296,50 @@ ROUND_DRAWS = st.builds(
 )
 
 
-def cases(
-    rules: st.SearchStrategy[Rules] | None = None,
-) -> st.SearchStrategy[Case]:
+RULE_SETS = rule_sets()
+
+
+def cases(rules: st.SearchStrategy[Rules] = RULE_SETS) -> st.SearchStrategy[Case]:
     """Draw a rule set, a round that keeps to its limits, and a seed of the lottery."""
     return st.builds(
-        lambda rules, drawn, seed: Case(_draft(drawn, rules.limits), rules, seed),
-        rules or rule_sets(),
+        lambda rules, drawn, seed: Case(draft_of(drawn, rules.limits), rules, seed),
+        rules,
         ROUND_DRAWS,
         st.one_of(st.integers(0, 3), st.integers(-1, 1 << 70)),
     )
 
 
-def _draft(drawn: RoundDraw, limits: Limits) -> Draft:
+def cases_and_second_drafts() -> st.SearchStrategy[tuple[Case, Draft]]:
+    """Draw a case and another round that keeps to the limits of the same rules."""
+    return st.builds(
+        lambda case, drawn: (case, draft_of(drawn, case.rules.limits)),
+        cases(),
+        ROUND_DRAWS,
+    )
+
+
+def draft_of(drawn: RoundDraw, limits: Limits) -> Draft:
+    """Return a round of the numbers drawn, with nothing that the limits forbid."""
     levels = tuple(SUBJECTS)[: drawn.n_levels]
+    subjects = {level: SUBJECTS[level][: drawn.n_subjects] for level in levels}
     schools = tuple(
         School(
-            code,
+            SCHOOLS[number],
+            # the first two are in different counties
             COUNTIES[(school.county if number > 1 else number) % drawn.n_counties],
             levels[school.level % drawn.n_levels],
             school.tags,
         )
-        for number, (code, school) in enumerate(
-            zip(SCHOOLS, drawn.schools, strict=False)
-        )
-    )
-    subjects = {level: SUBJECTS[level][: drawn.n_subjects] for level in levels}
-    teachers = tuple(
-        _teacher(teacher, end, schools, subjects, drawn.n_choices, limits)
-        for teacher, end in zip(drawn.teachers, ID_ENDS, strict=False)
+        for number, school in enumerate(drawn.schools)
     )
     return Draft(
         schools=schools,
         subjects=tuple((code, level) for level in levels for code in subjects[level]),
         seats=_open_seats(drawn, schools, subjects),
-        teachers=teachers,
+        teachers=tuple(
+            _teacher(teacher, ID_ENDS[number], schools, subjects, drawn, limits)
+            for number, teacher in enumerate(drawn.teachers)
+        ),
     )
 
 
@@ -352,7 +361,7 @@ def _teacher(
     id_end: str,
     schools: Sequence[School],
     subjects: Mapping[str, Sequence[str]],
-    n_choices: int,
+    of_round: RoundDraw,
     limits: Limits,
 ) -> Teacher:
     home = schools[drawn.home % len(schools)]
@@ -362,12 +371,13 @@ def _teacher(
     listed = [school for school in named if _may_list(school, home, limits)]
     counties = _wish_counties(drawn, listed, home, schools, limits)
     choices = [school.code for school in listed if school.county in counties]
+    n_choices = min(of_round.n_choices, limits.choices or of_round.n_choices)
     return Teacher(
         teacher_id=drawn.id_start + id_end,
         school=home.code,
         subjects=tuple(applied[: limits.subjects or None]),
         points=tuple(zip(counties, cycle(drawn.points), strict=False)),
-        choices=tuple(choices[: min(n_choices, limits.choices or n_choices)]),
+        choices=tuple(choices[:n_choices]),
         groups=drawn.groups,
         service_years=drawn.service_years,
         birth_date=drawn.birth_date,

@@ -378,7 +378,8 @@ def test_unknown_teacher(told: Callable[..., Told]) -> None:
 
 def test_teacher_without_a_row(told: Callable[..., Told]) -> None:
     case = told(rules_of(ONE_WAY), {"A": "01"}, [Teacher("T1", "A")])
-    case.outcome = edited(case.outcome, [])
+    ghost = {**rows_of(case.outcome)[0], "teacher_id": "ghost"}
+    case.outcome = edited(case.outcome, [ghost])
     with pytest.raises(errors.BadResult, match="no row for 'T1'"):
         case.of("T1")
 
