@@ -249,8 +249,8 @@ def explain(round_: Round, outcome: Outcome, teacher_id: str) -> Explanation:
     >>> round_ = Round.read("fixtures/rounds/mutual")
     >>> outcome = solve(round_, Rules.load("taiwan-110"))
     >>> print(explain(round_, outcome, "T2").text("en"))
-    Teacher T2 did not move and stays at 02 乙一國小 (B), 普通 (g).
-    Choice 1: 01 甲一國小 (A), 普通 (g)
+    Teacher T2 did not move and stays at 02 乙山國小 (B), 普通 (g).
+    Choice 1: 01 甲山國小 (A), 普通 (g)
       indigenous: only for applicants of the group “indigenous, applied for priority”, \
 to which you do not belong.
       one-way: there was no open seat.

@@ -235,7 +235,11 @@ def _rank_claims(
     # lots are drawn for these alone: no other pair of claims is ever compared by lot
     ids = teachers["teacher_id"].gather(row[claims]) if drawn else pl.Series([])
     lots = [_lots(ids.to_list(), seed)] if drawn else []
-    rest = [merit[claims], *lots, *(key[claims] for key in keys[n_before:])]
+    rest: list[npt.NDArray[Any]] = [
+        merit[claims],
+        *lots,
+        *(key[claims] for key in keys[n_before:]),
+    ]
     # of the keys of lexsort the last decides first
     order[tied] = claims[np.lexsort([id_rank[row[claims]], *rest[::-1]])]
     return order

@@ -37,9 +37,9 @@ class Place(NamedTuple):
     def text(self, lang: str) -> str:
         """Return the names with their codes, in Chinese ("zh") or English ("en").
 
-        >>> place = Place("02", "B", "乙一國小", "g", "普通")
+        >>> place = Place("02", "B", "乙山國小", "g", "普通")
         >>> place.text("zh"), place.text("en")
-        ('02 乙一國小（B）普通（g）', '02 乙一國小 (B), 普通 (g)')
+        ('02 乙山國小（B）普通（g）', '02 乙山國小 (B), 普通 (g)')
         """
         before, after, between = ("（", "）", "") if lang == "zh" else (" (", ")", ", ")
         named = [
@@ -85,7 +85,7 @@ class PlainRound:
     >>> round_ = Round.read("fixtures/rounds/mutual")
     >>> plain = PlainRound.of(round_, Rules.load("taiwan-110"), seed=0)
     >>> plain.ids, plain.place(plain.wishes(0)[0]).school_name
-    (['T1', 'T2', 'T3'], '乙一國小')
+    (['T1', 'T2', 'T3'], '乙山國小')
     """
 
     rules: Rules

@@ -218,16 +218,29 @@ def _read_csv(file: Path, spec: TableSpec, folder: Folder) -> pl.DataFrame:
     try:
         # every column: where some are left out, Polars lets rows be too long
         frame = pl.read_csv(file, infer_schema=False, null_values=[""], glob=False)
-        may_be_short = frame.to_series(-1).null_count() > 0
+        if _may_have_short_rows(file, frame):
+            _check_shape(file, len(header))
         frame = frame.select(columns).with_row_index(ROW)
     except pl.exceptions.PolarsError as error:
         _check_utf8(file)
         _check_shape(file, len(header))
         what = str(error).splitlines()[0]
         raise _broken(file, None, None, what, "comma-separated values") from None
-    if may_be_short:
-        _check_shape(file, len(header))
     return _without_blank_lines(frame, spec)
+
+
+def _may_have_short_rows(file: Path, frame: pl.DataFrame) -> bool:
+    """Tell whether the file has fewer commas than whole rows need.
+
+    Polars fills up rows that are too short, and refuses those that are too long.
+    """
+    if not frame.to_series(-1).null_count():
+        return False
+    inside = frame.select(pl.all().str.count_matches(",", literal=True).sum())
+    n_needed: int = (frame.width - 1) * (frame.height + 1) + sum(inside.row(0))
+    with file.open("rb") as content:
+        parts = iter(lambda: content.read(1 << 20), b"")
+        return sum(part.count(b",") for part in parts) != n_needed
 
 
 def _header(file: Path) -> list[str]:
@@ -282,9 +295,10 @@ def _check_shape(file: Path, n_columns: int) -> None:
     """
     # each quoted part becomes one quote, which may touch only commas and quotes
     outside = pl.col("text").str.strip_chars_end("\r").str.replace_all('"[^"]*"', '"')
+    n_quotes = pl.col("text").str.count_matches('"', literal=True)
     records = _records(file).select(
         "line",
-        stray=outside.str.contains(r'[^,"]"|"[^,"]|\r'),
+        stray=outside.str.contains(r'[^,"]"|"[^,"]|\r') | (n_quotes % 2 == 1),
         n_cells=outside.str.count_matches(",", literal=True) + 1,
         blank=outside == "",
     )

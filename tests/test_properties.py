@@ -87,7 +87,7 @@ def kinds_of_moves(outcome: Outcome) -> Iterator[str]:
 @THEOREM
 @given(cases())
 def test_threads_and_batches_do_not_matter(case: Case) -> None:
-    with mock.patch.multiple(staged, BATCH=3, SLICE=2):
+    with mock.patch.object(staged, "BATCH", 3):
         found = solved(case, threads=2)
     assert_same(found, solved(case))
 
@@ -119,6 +119,9 @@ class Played:
             seats.subtract(self.arrivals)
             seats.update(self.departures if self.stage.reopen else {})
         return dict(seats)
+
+    def came_to(self, position: Position) -> list[Step]:
+        return [step for step in self.movers if step.wish.position == position]
 
     @property
     def left_over(self) -> dict[str, Applicant]:

@@ -203,6 +203,7 @@ def test_lines_are_counted_right_after_quoted_line_breaks(
 
 
 def test_quoted_cells_keep_what_they_hold(tmp_path: Path) -> None:
+    """The last cells of schools.csv are empty, so rows might be cut short here."""
     schools = TABLES["schools"].replace("甲一國小", '"甲,一\n""國小"""')
     round_ = Round.read(write(tmp_path, schools=schools))
     assert round_.schools["name"][0] == '甲,一\n"國小"'
@@ -376,9 +377,11 @@ def broken(folder: Path, file: str) -> tuple[int | None, str | None]:
         ("T1,001,e1,e1,02,65,,,,003\nT2,003\n", 3, "2 cells"),
         ("T1,001,e1,e1,02,65,,,,003\nT2,003,e1,e1,01,70,,,\n", 3, "9 cells"),
         ("T1,001,e1,e1,02,65,,,,003,1\n", 2, "11 cells"),
+        ('"T,1",001,e1,e1,,,,,,\nT2,003,e1,e1,,,,,\n', 3, "9 cells"),
         ('"T\n1",001,e1,e1,,,,,,\n\n   \nT2,003,e1,e1,,,,,,\n', 5, "1 cells"),
         ('T1,001,e1,e1,02,65,,,,"003\nT2,003,e1,e1,,,,,,\n', 2, None),
         ('T1,001,e1,e1,02,65,,,,"003\nT2,003,e1,e1,,,,,,"002"\n', 2, None),
+        ('T1,001,e1,e1,,,,,,\nT2,003,e1,e1,,,,,,"', 3, None),
         ('T1,001,e1,e1,02,65,,,,00"3\nT2,003,e1,e1,,,,,,\n', 2, None),
         ('T1,001,e1,e1,02,65,,,,"003" \nT2,003,e1,e1,,,,,,\n', 2, None),
         ("T1,001,e1,e1,,,,,,\n\nT2,003,e1,e1,\r,,,,,\nT3\n", 4, None),
@@ -414,6 +417,26 @@ def test_files_without_header(tmp_path: Path, content: bytes) -> None:
     for name in TABLES:
         folder = write(tmp_path / name, **{name: content})
         assert broken(folder, f"{name}.csv") == (1, "nothing")
+
+
+def test_a_header_that_is_none(tmp_path: Path) -> None:
+    line, value = broken(write(tmp_path, schools=b"x" * 200_000), "schools.csv")
+    assert line == 1
+    assert value is not None
+    assert value.startswith("field larger than field limit")
+
+
+def test_whatever_else_stops_the_csv_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> pl.DataFrame:
+        raise pl.exceptions.ComputeError("what it was\nand advice")
+
+    write(tmp_path)
+    monkeypatch.setattr(pl, "read_csv", refuse)
+    problems = problems_of(tmp_path)
+    assert {each.value for each in problems} == {"what it was"}
+    assert [each.file for each in problems] == [f"{name}.csv" for name in TABLES]
 
 
 def test_line_ends_of_old_machines(tmp_path: Path) -> None:

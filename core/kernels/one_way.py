@@ -13,7 +13,7 @@ NOBODY = -1
 @compiled
 def comes_first(wish_claim: IndexArray, rank_of: IndexArray, a: int, b: int) -> bool:
     """Tell whether wish a is of a claim that comes before that of wish b."""
-    return rank_of[wish_claim[a]] < rank_of[wish_claim[b]]
+    return bool(rank_of[wish_claim[a]] < rank_of[wish_claim[b]])
 
 
 @compiled
