@@ -308,7 +308,7 @@ def _show_warning(
     file: TextIO | None = None,  # noqa: ARG001
     line: str | None = None,  # noqa: ARG001
 ) -> None:
-    notes.print(f"注意 warning: {message}")
+    notes.print(f"注意：略過不認得的欄位。 Warning: {message}")
 
 
 def _show_unforeseen(error: Exception) -> None:

@@ -35,14 +35,29 @@ class JiepinError(Exception):
     """Any mistake in what the user gave; the text says how to go on."""
 
 
-class Problem(JiepinError):
+class Refusal(JiepinError):
+    """A mistake told in two lines: Chinese, then English.
+
+    >>> print(UnknownTeacher("no teacher 'T9'"))
+    查無此教師。
+        no teacher 'T9'
+    """
+
+    zh = "輸入有誤"
+
+    def __init__(self, english: str, place: str = "") -> None:
+        super().__init__(f"{place}{self.zh}。\n    {english}")
+
+
+class Problem(Refusal):
     """One refusal: where it is, what was found there, what was expected.
 
     `line` is the line of a CSV file (the header is line 1), or the row of another
     table (the first is row 1); None when the whole file or folder is meant.
 
-    >>> print(UnknownSchool("teachers.csv", 3, "school", "99", "a code of schools"))
-    teachers.csv line 3, column school: unknown school '99'; expected a code of schools
+    >>> print(BadSeats("vacancies.csv", 3, "seats", "two", "a number"))
+    vacancies.csv 第 3 列 seats 欄「two」：缺額應為 0 以上的整數。
+        vacancies.csv line 3, column seats: bad seats 'two'; expected a number
     """
 
     found = "found"
@@ -60,13 +75,17 @@ class Problem(JiepinError):
         self.column = column
         self.value = value
         self.expected = expected
-        place = file
+        place_zh, place = file, file
         if line is not None:
+            place_zh += f" 第 {line} 列"
             place += f" {'line' if file.endswith('.csv') else 'row'} {line}"
         if column is not None:
+            place_zh += f" {column} 欄"
             place += f", column {column}"
+        shown_zh = "" if value is None else f"「{value}」"
         shown = "" if value is None else f" {value!r}"
-        super().__init__(f"{place}: {self.found}{shown}; expected {expected}")
+        english = f"{place}: {self.found}{shown}; expected {expected}"
+        super().__init__(english, f"{place_zh}{shown_zh}：")
 
 
 class FolderProblem(Problem):
@@ -74,30 +93,37 @@ class FolderProblem(Problem):
 
 
 class MissingFolder(FolderProblem):
+    zh = "沒有這個資料夾"
     found = "no such folder"
 
 
 class EmptyFolder(FolderProblem):
+    zh = "資料夾是空的；應有 schools、subjects、teachers 三個檔案"
     found = "the folder is empty"
 
 
 class MissingFile(FolderProblem):
+    zh = "缺少這個檔案"
     found = "the file is missing"
 
 
 class AmbiguousFile(FolderProblem):
+    zh = "同一張表有兩個檔案，請只留一個"
     found = "the table is there twice"
 
 
 class UnreadableFile(FolderProblem):
+    zh = "檔案無法開啟"
     found = "the file cannot be opened:"
 
 
 class BrokenUtf8(FolderProblem):
+    zh = "不是 UTF-8 文字，請以 UTF-8 存檔"
     found = "bytes that are not UTF-8"
 
 
 class BrokenTable(FolderProblem):
+    zh = "檔案格式有誤，無法讀取"
     found = "the table cannot be read:"
 
 
@@ -106,10 +132,12 @@ class ColumnProblem(Problem):
 
 
 class MissingColumn(ColumnProblem):
+    zh = "缺少這個欄位"
     found = "the column is missing"
 
 
 class RepeatedColumn(ColumnProblem):
+    zh = "標題列有重複的欄位，請只留一個"
     found = "the column stands twice in the header"
 
 
@@ -118,26 +146,32 @@ class CodeProblem(Problem):
 
 
 class EmptyCell(CodeProblem):
+    zh = "此格不可空白"
     found = "an empty cell:"
 
 
 class UnknownSchool(CodeProblem):
+    zh = "查無此學校，應為 schools 檔中的代碼"
     found = "unknown school"
 
 
 class UnknownSubject(CodeProblem):
+    zh = "查無此科（類）別，應為 subjects 檔中的代碼"
     found = "unknown subject"
 
 
 class UnknownCounty(CodeProblem):
+    zh = "查無此縣市，應為 schools 檔中出現的縣市代碼"
     found = "unknown county"
 
 
 class UnknownLevel(CodeProblem):
+    zh = "沒有這個階段別，應為 junior-high、elementary 或 kindergarten"
     found = "unknown level"
 
 
 class CodeUsedTwice(CodeProblem):
+    zh = "代碼重複，每個代碼只能用一次"
     found = "a code used before:"
 
 
@@ -146,22 +180,27 @@ class ListProblem(Problem):
 
 
 class LevelMismatch(ListProblem):
+    zh = "階段別不符，應與現職學校同一階段"
     found = "another level:"
 
 
 class FirstSubjectNotHome(ListProblem):
+    zh = "第一個申請科（類）別應與現職科（類）別相同"
     found = "the first subject is not the subject held:"
 
 
 class ListedTwice(ListProblem):
+    zh = "重複列出，每項只能列一次"
     found = "listed twice:"
 
 
 class HomeSchoolListed(ListProblem):
+    zh = "志願中不可有現職學校"
     found = "the school of today is listed:"
 
 
 class ChoiceOutsideCounties(ListProblem):
+    zh = "志願學校不在志願縣市內"
     found = "a school outside the wish counties:"
 
 
@@ -170,22 +209,27 @@ class NumberProblem(Problem):
 
 
 class PointsCount(NumberProblem):
+    zh = "積分個數應與志願縣市個數相同"
     found = "not one points value per county:"
 
 
 class BadPoints(NumberProblem):
+    zh = "積分應為 0 以上、最多兩位小數的數字，例如 65.25"
     found = "bad points"
 
 
 class BadSeats(NumberProblem):
+    zh = "缺額應為 0 以上的整數"
     found = "bad seats"
 
 
 class BadServiceYears(NumberProblem):
+    zh = "服務年資應為 0 以上、最多兩位小數的數字，或空白"
     found = "bad service years"
 
 
 class BadBirthDate(NumberProblem):
+    zh = "生日應為西元日期，例如 1985-09-28，或空白"
     found = "bad birth date"
 
 
@@ -194,18 +238,22 @@ class LimitProblem(Problem):
 
 
 class TooManyCounties(LimitProblem):
+    zh = "志願縣市超過規則上限"
     found = "too many counties:"
 
 
 class TooManySubjects(LimitProblem):
+    zh = "申請科（類）別超過規則上限"
     found = "too many subjects:"
 
 
 class TooManyChoices(LimitProblem):
+    zh = "志願學校超過規則上限"
     found = "too many choices:"
 
 
 class HomeCountyWished(LimitProblem):
+    zh = "依規則不可填現職縣市"
     found = "the home county is wished:"
 
 
@@ -217,75 +265,106 @@ class BadRound(JiepinError):
         self.n_problems = n_problems
         lines = [str(problem) for problem in self.problems]
         if n_problems > len(lines):
-            lines.append(f"… and {n_problems - len(lines)} more")
+            more = n_problems - len(lines)
+            lines.append(f"… 另有 {more} 個問題。 … and {more} more")
         noun = "problem" if n_problems == 1 else "problems"
-        super().__init__("\n".join([f"{n_problems} {noun} in the round:", *lines]))
+        title = f"作業資料有 {n_problems} 個問題。 {n_problems} {noun} in the round:"
+        super().__init__("\n".join([title, *lines]))
 
 
-class BadRules(JiepinError):
+class BadRules(Refusal):
     """A rule set was refused: which file, which entry, what was expected."""
 
     def __init__(self, source: str, entry: str, value: object, expected: str) -> None:
         self.source = source
         self.entry = entry
         self.value = value
-        super().__init__(f"{source}: {entry} {value!r}; expected {expected}")
+        english = f"{source}: {entry} {value!r}; expected {expected}"
+        super().__init__(english, f"{source}：")
 
 
 class UnknownPreset(BadRules):
     """Neither a preset nor a file has this name."""
 
+    zh = "沒有這個預設規則，也沒有這個檔案"
+
 
 class UnknownKey(BadRules):
     """A key that rule sets do not have."""
+
+    zh = "規則檔有不認得的項目"
 
 
 class MissingKey(BadRules):
     """A key that must be there is not."""
 
+    zh = "規則檔缺少必要的項目"
+
 
 class UnknownKind(BadRules):
     """A stage is neither one-way nor an exchange."""
+
+    zh = "沒有這種階段，應為 one-way 或 exchange"
 
 
 class BadSize(BadRules):
     """The size of an exchange is outside 2..10."""
 
+    zh = "交換人數應為 2 到 10 的整數"
+
 
 class StageNameUsedTwice(BadRules):
     """Two stages share a name, so results could not be told apart."""
+
+    zh = "階段名稱重複"
 
 
 class NoStage(BadRules):
     """A rule set without a stage decides nothing."""
 
+    zh = "規則檔至少要有一個階段 [[stage]]"
+
 
 class BadRuleValue(BadRules):
     """A value has the wrong type or is none of those allowed."""
+
+    zh = "規則檔的值不合規定"
 
 
 class BrokenToml(BadRules):
     """The file is not TOML."""
 
+    zh = "規則檔不是 TOML"
 
-class BadResult(JiepinError):
+
+class BadResult(Refusal):
     """A result folder cannot be read: which file, and what is wrong with it."""
 
+    zh = "結果資料夾無法讀取"
 
-class BadDirectory(JiepinError):
+
+class BadDirectory(Refusal):
     """A school directory cannot be read: which file, and what is wrong with it."""
 
+    zh = "學校名錄無法讀取"
 
-class BadArgument(JiepinError):
+
+class BadArgument(Refusal):
     """An argument is outside what is possible; the text says what may be given."""
 
+    zh = "參數不合規定"
 
-class UnknownTeacher(JiepinError):
+
+class UnknownTeacher(Refusal):
     """The round has no teacher of this id."""
 
+    zh = "查無此教師"
 
-class FolderInTheWay(JiepinError):
+
+class FolderInTheWay(Refusal):
     """The folder to be written exists and holds something that is not ours."""
+
+    zh = "該處已有其他檔案，未寫入；請指定新的或空的資料夾"
 
 
 class UnknownColumnsWarning(UserWarning):

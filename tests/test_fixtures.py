@@ -26,7 +26,7 @@ MADE_BY_TEST = {"missing-folder", "empty-folder"}  # git keeps no empty folder
 FOLDER = "."  # in expected.csv: the folder itself
 
 
-def leaves(kind: type[Exception]) -> Iterator[type[Exception]]:
+def leaves(kind: type[errors.Refusal]) -> Iterator[type[errors.Refusal]]:
     """Yield the classes below `kind` that have none below themselves."""
     for below in kind.__subclasses__():
         if below.__subclasses__():
@@ -103,7 +103,19 @@ def write_parquet(file: Path, folder: Path) -> None:
     ).write_parquet(folder / f"{file.stem}.parquet")
 
 
-def check_text(text: str, problem: Problem) -> None:
+def test_every_refusal_says_in_chinese_what_is_wrong() -> None:
+    own = [kind.zh for kind in leaves(errors.Refusal)]
+    assert len(set(own)) == len(own) > 40
+    assert errors.Refusal.zh not in own
+
+
+def check_text(both: str, problem: Problem) -> None:
+    chinese, text = both.split("\n    ", 1)
+    assert chinese.startswith(problem.file)
+    assert chinese.endswith(f"：{problem.zh}。")
+    assert problem.line is None or f" 第 {problem.line} 列" in chinese
+    assert problem.column is None or f" {problem.column} 欄" in chinese
+    assert problem.value is None or f"「{problem.value}」：" in chinese
     assert text.startswith(problem.file)
     if problem.line is not None:
         assert f" line {problem.line}" in text

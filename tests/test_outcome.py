@@ -120,7 +120,9 @@ def test_a_result_is_replaced_and_nothing_else(folder: Path) -> None:
 def refusal(folder: Path) -> str:
     with pytest.raises(errors.BadResult) as caught:
         Outcome.read(folder)
-    return str(caught.value)
+    chinese, english = str(caught.value).split("\n    ", 1)
+    assert chinese == "結果資料夾無法讀取。"
+    return english
 
 
 @pytest.mark.parametrize("name", ["assignments.csv", "exchanges.csv", "summary.json"])

@@ -133,7 +133,7 @@ def test_toml_and_dictionaries_there_and_back(rules: Rules) -> None:
 def refused(table: Any) -> BadRules:
     with pytest.raises(BadRules) as caught:
         Rules.from_dict(table, "own.toml")
-    assert str(caught.value).startswith(f"own.toml: {caught.value.entry} ")
+    assert f"\n    own.toml: {caught.value.entry} " in str(caught.value)
     return caught.value
 
 

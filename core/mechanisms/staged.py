@@ -230,12 +230,13 @@ class _State:
         while len(proposers):
             movers = self.one_pass(proposers, offered)
             if not stage.reopen:
-                return
+                break
             np.add.at(self.seats, home_of[movers], 1)
             applies[movers] = False
             reopened = np.unique(home_of[movers])
             candidates = self.wishers_of(reopened[offered[reopened]])
             proposers = candidates[applies[candidates]]
+        self.report(stage.name, 1, 1)
 
     def wishers_of(self, positions: IndexArray) -> IndexArray:
         """Return who wishes one of the positions.
