@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 import click
+from rich.columns import Columns
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
@@ -226,18 +227,17 @@ def _peak_memory() -> int:
 def _print_outcome(outcome: Outcome) -> None:
     """Print who moved per stage and per wish number, and the time taken."""
     out = Console(highlight=False)
-    out.print(_stage_table(outcome))
-    out.print(_choice_table(outcome))
+    out.print(f"{outcome.rules.name}  種子 seed {outcome.seed}")
+    out.print(Columns([_stage_table(outcome), _choice_table(outcome)]))
     phases = "  ".join(f"{phase} {took:.3f}" for phase, took in outcome.seconds.items())
     megabytes = outcome.peak_memory / 2**20
-    out.print(f"秒 seconds: {phases}    記憶體 memory: {megabytes:.0f} MiB")
+    out.print(f"秒 seconds: {phases}", soft_wrap=True)
+    out.print(f"記憶體 memory: {megabytes:.0f} MiB")
 
 
 def _stage_table(outcome: Outcome) -> Table:
     n_teachers, n_moved = outcome.assignments.height, outcome.moves.height
-    table = Table(
-        title=f"{outcome.rules.name}  種子 seed {outcome.seed}", title_justify="left"
-    )
+    table = Table()
     table.add_column("階段 stage")
     table.add_column("次數 exchanges", justify="right")
     table.add_column("達成 moved", justify="right")
@@ -265,14 +265,11 @@ def _choice_table(outcome: Outcome) -> Table:
     moved = outcome.moved_per_choice()
     table = Table()
     table.add_column("志願序 choice")
+    table.add_column("達成 moved", justify="right")
     for low, high in _CHOICE_BANDS:
         text = str(low) if low == high else f"{low}–{high or ''}"
-        table.add_column(text, justify="right")
-    counts = [
-        sum(n for choice, n in moved.items() if low <= choice <= (high or choice))
-        for low, high in _CHOICE_BANDS
-    ]
-    table.add_row("達成 moved", *(f"{count:,}" for count in counts))
+        count = sum(n for k, n in moved.items() if low <= k <= (high or k))
+        table.add_row(text, f"{count:,}")
     return table
 
 
