@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -135,8 +135,3 @@ def decimal_text(hundredths: pl.Expr) -> pl.Expr:
     whole = (hundredths // terms.POINTS_PER_POINT).cast(pl.String)
     part = (hundredths % terms.POINTS_PER_POINT).cast(pl.String).str.zfill(2)
     return whole + "." + part
-
-
-def renewed(round_: Round, **frames: pl.DataFrame) -> Round:
-    """Return the round with some frames replaced and no digests."""
-    return replace(round_, **frames, digests={})
