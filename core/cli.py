@@ -144,6 +144,7 @@ def explain_command(folder: Path, result: Path, teacher_id: str, lang: str) -> N
 
 @jiepin.command("generate")
 @click.argument("folder", metavar="DIR", type=FOLDER)
+@click.argument("more_schools", metavar="", nargs=-1, type=FOLDER)
 @click.option(
     "--teachers", required=True, type=int, metavar="N", help="10 to 10,000,000."
 )
@@ -154,15 +155,16 @@ def explain_command(folder: Path, result: Path, teacher_id: str, lang: str) -> N
 )
 @click.option(
     "--schools",
-    metavar="FILE",
+    metavar="FILE …",
     type=FOLDER,
     multiple=True,
-    help="A school directory of the Ministry; may be given several times.",
+    help="School directories of the Ministry, one or several.",
 )
 @click.option("--seed", default=0, show_default=True, help="Another seed, other data.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 def generate_command(
     folder: Path,
+    more_schools: tuple[Path, ...],
     teachers: int,
     levels: str | None,
     schools: tuple[Path, ...],
@@ -170,10 +172,12 @@ def generate_command(
     quiet: bool,
 ) -> None:
     """產生模擬資料。Write an invented round of realistic shape to DIR."""
+    if more_schools and not schools:
+        raise click.UsageError(f"one DIR is expected, found also {more_schools[0]}")
     chosen = levels.split(",") if levels is not None else None
     with _progress(quiet) as report:
         told = None if report is None else partial(report, "generate")
-        generate(folder, teachers, seed, chosen, schools, told)
+        generate(folder, teachers, seed, chosen, schools + more_schools, told)
 
 
 def _make_ready(threads: int) -> None:

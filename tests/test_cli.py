@@ -18,6 +18,7 @@ from jiepin.core.simulation.population import generate
 ROOT = Path(__file__).resolve().parents[1]
 MUTUAL = ROOT / "fixtures" / "rounds" / "mutual"
 TABLES = ("assignments.csv", "exchanges.csv")
+COUNTIES = list(enumerate(["[01]新北市", "[07]彰化縣", "臺中市", "[13]屏東縣"]))
 
 
 def jiepin(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -93,6 +94,7 @@ def test_without_out_nothing_is_written(
         (("verify", MUTUAL, "nowhere"), "nowhere"),
         (("explain", MUTUAL, "nowhere", "T1"), "nowhere"),
         (("generate", "new", "--teachers", "3"), "10"),
+        (("generate", "new", "newer", "--teachers", "10"), "newer"),
         (("generate", "new", "--teachers", "10", "--levels", "x"), "x"),
         (("generate", "new", "--teachers", "10", "--schools", "nofile"), "nofile"),
     ],
@@ -249,6 +251,23 @@ def test_explain_in_both_languages(
     code, _, err = run(monkeypatch, capsys, "explain", national, out, "nobody")
     assert code == 2
     assert "nobody" in err
+
+
+def test_generate_on_several_school_directories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = []
+    for name, kind in (("e", "國小"), ("k", "國小附設幼兒園")):
+        rows = [f"{n:02d}{name}60{n},市立第{n}{kind},公立,{c}" for n, c in COUNTIES]
+        file = tmp_path / f"{name}.csv"
+        header = "代碼,學校名稱,公/私立,縣市名稱"
+        file.write_text("\ufeff" + "\n".join([header, *rows]) + "\n", "utf-8")
+        files.append(file)
+    words = ("generate", tmp_path / "round", "--teachers", 20, "--schools", *files)
+    code, _, err = run(monkeypatch, capsys, *words)
+    assert code == 0, err
+    round_ = Round.read(tmp_path / "round")
+    assert set(round_.schools["level"]) == {"elementary", "kindergarten"}
 
 
 def test_generate(
