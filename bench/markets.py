@@ -50,6 +50,7 @@ def exchange_market(n_applicants: int, seed: int = 0) -> Market:
         claim=np.repeat(everyone, N_WISHES),
         points=-np.argsort(order),
         holder=everyone,
+        length=np.full(n_applicants, N_WISHES, dtype=np.int32),
     )
     return lay_out(homes, wishes, order)
 

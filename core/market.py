@@ -178,6 +178,7 @@ def _wishes(round_: Round, homes: Homes, best: bool) -> Wishes:
         claim=np.empty(n, dtype=np.int32),
         points=np.empty(most_claims, dtype=np.int64),
         holder=np.empty(most_claims, dtype=np.int32),
+        length=np.empty(most_claims, dtype=np.int32),
     )
     county_of_school = _indices(_county_codes(round_))
     applicant_of = np.empty_like(homes.row_of)
@@ -185,7 +186,9 @@ def _wishes(round_: Round, homes: Homes, best: bool) -> Wishes:
     rows = (applicant_of, homes.home_of_row)
     n_claims = kernel.fill_wishes(lists, *rows, *where, county_of_school, best, wishes)
     return wishes._replace(
-        points=wishes.points[:n_claims], holder=wishes.holder[:n_claims]
+        points=wishes.points[:n_claims],
+        holder=wishes.holder[:n_claims],
+        length=wishes.length[:n_claims],
     )
 
 
@@ -296,9 +299,12 @@ def lay_out(homes: Homes, wishes: Wishes, order: npt.NDArray[np.int64]) -> Marke
     kernel.group(homes.home_of[wishes.holder[order]], claim_start, rank_of)
     claim_order = np.empty(n_claims, dtype=np.int32)
     claim_order[rank_of] = np.arange(n_claims, dtype=np.int32)
-    old_claim = order[rank_of].astype(np.int32)
+    old_claim = order[rank_of]
+    new_claim = np.empty(n_claims, dtype=np.int32)
+    new_claim[old_claim] = np.arange(n_claims, dtype=np.int32)
     holder_of = wishes.holder[old_claim]
-    wish_start = np.empty(n_claims + 1, dtype=np.int32)
+    wish_start = np.zeros(n_claims + 1, dtype=np.int32)
+    np.cumsum(wishes.length[old_claim], out=wish_start[1:])
     wish_position = np.empty(n_wishes, dtype=np.int32)
     wish_choice = np.empty(n_wishes, dtype=np.int32)
     wish_claim = np.empty(n_wishes, dtype=np.int32)
@@ -306,8 +312,8 @@ def lay_out(homes: Homes, wishes: Wishes, order: npt.NDArray[np.int64]) -> Marke
     wisher_start = np.empty(n_positions + 1, dtype=np.int32)
     kernel.regroup_wishes(
         wishes,
-        old_claim,
-        wish_start,
+        new_claim,
+        wish_start[:-1].copy(),
         wish_position,
         wish_choice,
         wish_claim,

@@ -122,6 +122,7 @@ def test_wishes_are_schools_in_order_times_subjects_in_order() -> None:
     assert wishes.claim.tolist() == [0, 0, 1, 1]
     assert wishes.points.tolist() == [90, 70]
     assert wishes.holder.tolist() == [0, 0]
+    assert wishes.length.tolist() == [2, 2]
     assert encode.fill_wishes(*fill, True, wishes) == 1
     assert wishes.claim.tolist() == [0, 0, 0, 0]
     assert wishes.points[0] == 90
@@ -136,6 +137,7 @@ def wishes_of(list_start: IndexArray, n_claims: int) -> encode.Wishes:
         claim=np.empty(n, dtype=np.int32),
         points=np.empty(n_claims, dtype=np.int64),
         holder=np.empty(n_claims, dtype=np.int32),
+        length=np.empty(n_claims, dtype=np.int32),
     )
 
 
@@ -144,20 +146,18 @@ def test_wishes_are_laid_out_claim_by_claim() -> None:
     wishes.position[:] = 5, 4, 5, 4
     wishes.choice[:] = 1, 2, 3, 1
     wishes.claim[:] = 0, 1, 0, 2
-    wishes.holder[:] = 0, 0, 1
-    wish_start, wisher_start = np.empty(4, dtype=np.int32), np.empty(7, dtype=np.int32)
+    wisher_start = np.empty(7, dtype=np.int32)
     position, choice, claim, listed, wisher = np.empty((5, 4), dtype=np.int32)
     encode.regroup_wishes(
         wishes,
         ints(2, 1, 0),
-        wish_start,
+        ints(0, 1, 2),
         position,
         choice,
         claim,
         listed,
         wisher_start,
     )
-    assert wish_start.tolist() == [0, 1, 2, 4]
     assert position.tolist() == [4, 4, 5, 5]
     assert choice.tolist() == [1, 2, 1, 3]
     assert claim.tolist() == [0, 1, 2, 2]

@@ -270,11 +270,11 @@ def test_at_a_position_the_first_claim_in_order_is_tried_first(lab: Lab) -> None
     outcome = lab.solve(
         [MUTUAL],
         Teacher("t1", "A", "B", 90),
-        Teacher("t2", "B", "A", 40),
-        Teacher("t3", "B", "CA", {"03": 80, "01": 30}),
-        Teacher("t4", "B", "C", 99),
+        Teacher("t2", "B", "CA", {"03": 80, "01": 30}),
+        Teacher("t3", "B", "C", 99),
+        Teacher("t4", "B", "A", 40),
     )
-    assert rings(outcome) == [["t1", "t2"]]
+    assert rings(outcome) == [["t1", "t4"]]
 
 
 def test_an_exchange_uses_any_claim_of_the_others(lab: Lab) -> None:
@@ -317,9 +317,12 @@ def test_no_position_is_passed_twice(lab: Lab) -> None:
         Teacher("t2", "B", "C"),
         Teacher("t3", "C", "B"),
         Teacher("t4", "B", "A"),
+        Teacher("t5", "C", "D"),
+        Teacher("t6", "D", "C"),
     )
     assert rings(lab.solve([FOUR_WAY], *people)) == []
-    assert rings(lab.solve([MUTUAL], *people)) == [["t1", "t4"], ["t2", "t3"]]
+    found = rings(lab.solve([MUTUAL], *people))
+    assert found == [["t1", "t4"], ["t2", "t3"], ["t5", "t6"]]
 
 
 def test_a_wish_that_leads_nowhere_is_given_up(lab: Lab) -> None:
@@ -373,6 +376,7 @@ def test_exchanges_are_numbered_through_all_stages(lab: Lab) -> None:
         (1, "three-way", 3, ["t3", "t4", "t5"]),
         (2, "mutual", 2, ["t1", "t2"]),
     ]
+    assert outcome.assignments["exchange"].to_list() == [2, 2, 1, 1, 1]
 
 
 @pytest.mark.parametrize("size", terms.EXCHANGE_SIZES)

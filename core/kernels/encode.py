@@ -40,6 +40,7 @@ class Wishes(NamedTuple):
     claim: IndexArray  # wish -> claim
     points: npt.NDArray[np.int64]  # claim -> hundredths
     holder: IndexArray  # claim -> applicant
+    length: IndexArray  # claim -> its number of wishes
 
 
 @compiled
@@ -125,10 +126,12 @@ def fill_wishes(
                     if claim == n_claims:
                         wishes.points[claim] = points
                         wishes.holder[claim] = i
+                        wishes.length[claim] = 0
                         n_claims += 1
                 wishes.position[w] = at
                 wishes.choice[w] = c - first + 1
                 wishes.claim[w] = claim
+                wishes.length[claim] += 1
                 w += 1
     return n_claims
 
@@ -156,33 +159,30 @@ def group(keys: IndexArray, starts: IndexArray, members: IndexArray) -> None:
 @compiled
 def regroup_wishes(
     wishes: Wishes,
-    old_claim: IndexArray,
-    wish_start: IndexArray,
+    new_claim: IndexArray,
+    cursor: IndexArray,
     wish_position: IndexArray,
     wish_choice: IndexArray,
     wish_claim: IndexArray,
     list_wish: IndexArray,
     wisher_start: IndexArray,
 ) -> None:
-    """Lay the wishes out claim by claim, claim k being what was old_claim[k].
+    """Lay the wishes out claim by claim, claim c becoming new_claim[c].
 
-    list_wish gets the new place of each wish in wish order, wisher_start where the
-    wishers of each position begin.
+    cursor starts as where the wishes of each new claim begin. list_wish gets the new
+    place of each wish in wish order, wisher_start where the wishers of each position
+    begin.
     """
     wisher_start[:] = 0
-    n = 0
-    for k in range(len(old_claim)):
-        wish_start[k] = n
-        i = wishes.holder[old_claim[k]]
-        for w in range(wishes.list_start[i], wishes.list_start[i + 1]):
-            if wishes.claim[w] == old_claim[k]:
-                wish_position[n] = wishes.position[w]
-                wish_choice[n] = wishes.choice[w]
-                wish_claim[n] = k
-                list_wish[w] = n
-                wisher_start[wishes.position[w] + 1] += 1
-                n += 1
-    wish_start[len(old_claim)] = n
+    for w in range(len(wishes.claim)):
+        claim, position = new_claim[wishes.claim[w]], wishes.position[w]
+        at = cursor[claim]
+        cursor[claim] = at + 1
+        wish_position[at] = position
+        wish_choice[at] = wishes.choice[w]
+        wish_claim[at] = claim
+        list_wish[w] = at
+        wisher_start[position + 1] += 1
     for p in range(1, len(wisher_start)):
         wisher_start[p] += wisher_start[p - 1]
 
