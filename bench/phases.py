@@ -35,12 +35,14 @@ def main() -> None:
     )
     print("|---" * (len(phases) + 5) + "|")
     with tempfile.TemporaryDirectory(prefix="jiepin-bench-") as scratch:
+        smallest, out = Path(scratch) / "smallest", Path(scratch) / "result"
+        command("generate", smallest, "--teachers", 10)
+        command("solve", smallest, "--threads", THREADS, "-q")  # compiles
         for n_teachers in sizes:
-            folder, out = Path(scratch) / f"{n_teachers}", Path(scratch) / "result"
+            folder = Path(scratch) / f"{n_teachers}"
             command("generate", folder, "--teachers", n_teachers)
             for threads in (1, THREADS):
                 solve = ("solve", folder, "--out", out, "--threads", threads, "-q")
-                command(*solve)  # compiles, and warms the files
                 wall = command(*solve)
                 summary = json.loads((out / "summary.json").read_text("utf-8"))
                 cells = [f"{summary['seconds'][phase]:.3f} s" for phase in phases]
