@@ -38,18 +38,6 @@ def graph_of(homes: list[int], wishes: list[list[int]], n: int) -> exchange.Grap
     )
 
 
-def scratch_of(n: int) -> exchange.Scratch:
-    return exchange.Scratch(
-        stamp=np.zeros(n, dtype=np.int32),
-        mask=np.zeros(n, dtype=np.int32),
-        frontier=np.empty((2, n), dtype=np.int32),
-        search=np.zeros(1, dtype=np.int32),
-        path=np.empty(exchange.MAX_SIZE, dtype=np.int32),
-        claim=np.empty(exchange.MAX_SIZE, dtype=np.int32),
-        place=np.empty(exchange.MAX_SIZE, dtype=np.int32),
-    )
-
-
 def progress_of(graph: exchange.Graph) -> exchange.Progress:
     n = len(graph.holder_of)
     return exchange.Progress(
@@ -64,7 +52,7 @@ def commit_all(
     graph: exchange.Graph, n: int, size: int, gapless: bool
 ) -> tuple[exchange.Progress, int]:
     progress = progress_of(graph)
-    run_stage(graph, progress, scratch_of(n), size, gapless)
+    run_stage(graph, progress, exchange.scratch_for(n), size, gapless)
     return progress, int(progress.n_members[0]) // size
 
 
@@ -226,7 +214,7 @@ def test_positions_on_the_path_differ() -> None:
 
 def test_a_claim_that_lost_a_member_is_searched_again() -> None:
     graph = graph_of([0, 1, 2], [[2, 1], [2], [0, 1]], 3)
-    progress, scratch = progress_of(graph), scratch_of(3)
+    progress, scratch = progress_of(graph), exchange.scratch_for(3)
     state = np.full(3, exchange.UNTRIED, dtype=np.uint8)
     paths = np.empty((3, 2), dtype=np.int32)
     search = (2, GAPLESS, state, paths)
@@ -296,7 +284,7 @@ def test_the_first_exchange_is_found(
 ) -> None:
     homes, wishes, n = market
     graph = graph_of(homes, wishes, n)
-    scratch = scratch_of(n)
+    scratch = exchange.scratch_for(n)
     alive = np.ones(len(homes), dtype=np.uint8)
     for claim, home in enumerate(homes):
         expected = first_exchange(homes, wishes, claim, size)
@@ -314,7 +302,7 @@ def test_after_gapless_sizes_no_exchange_is_left(
 ) -> None:
     homes, wishes, n = market
     graph = graph_of(homes, wishes, n)
-    progress, scratch = progress_of(graph), scratch_of(n)
+    progress, scratch = progress_of(graph), exchange.scratch_for(n)
     for size in range(2, n + 1):
         run_stage(graph, progress, scratch, size, GAPLESS)
         left = nx.DiGraph(

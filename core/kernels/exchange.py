@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from jiepin.core.kernels.compiling import FlagArray, IndexArray, compiled
 
 UNTRIED, FAILED, FOUND = 0, 1, 2  # what is known of a claim in this stage
@@ -56,6 +58,19 @@ class Progress(NamedTuple):
     moved_by: IndexArray  # shape (n_applicants,): the wish that moved it, or -1
     members: IndexArray  # shape (n_applicants,): wishes used, exchange by exchange
     n_members: IndexArray  # shape (1,)
+
+
+def scratch_for(n_positions: int) -> Scratch:
+    """Return what one thread needs to search a market of so many positions."""
+    return Scratch(
+        stamp=np.zeros(n_positions, dtype=np.int32),
+        mask=np.zeros(n_positions, dtype=np.int32),
+        frontier=np.empty((2, n_positions), dtype=np.int32),
+        search=np.zeros(1, dtype=np.int32),
+        path=np.empty(MAX_SIZE, dtype=np.int32),
+        claim=np.empty(MAX_SIZE, dtype=np.int32),
+        place=np.empty(MAX_SIZE, dtype=np.int32),
+    )
 
 
 @compiled

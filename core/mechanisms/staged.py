@@ -187,7 +187,9 @@ class _State:
             members=np.empty(market.n_applicants, dtype=np.int32),
             n_members=np.zeros(1, dtype=np.int32),
         )
-        self.scratches = [_scratch(market.n_positions) for _ in range(self.threads)]
+        self.scratches = [
+            exchange.scratch_for(market.n_positions) for _ in range(self.threads)
+        ]
 
     @property
     def market(self) -> Market:
@@ -316,16 +318,3 @@ class _State:
         ]
         for job in jobs:
             job.result()
-
-
-def _scratch(n_positions: int) -> exchange.Scratch:
-    """Return what one thread writes into while it searches."""
-    return exchange.Scratch(
-        stamp=np.zeros(n_positions, dtype=np.int32),
-        mask=np.zeros(n_positions, dtype=np.int32),
-        frontier=np.empty((2, n_positions), dtype=np.int32),
-        search=np.zeros(1, dtype=np.int32),
-        path=np.empty(exchange.MAX_SIZE, dtype=np.int32),
-        claim=np.empty(exchange.MAX_SIZE, dtype=np.int32),
-        place=np.empty(exchange.MAX_SIZE, dtype=np.int32),
-    )
