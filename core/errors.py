@@ -364,7 +364,7 @@ class UnknownTeacher(Refusal):
 class FolderInTheWay(Refusal):
     """The folder to be written exists and holds something that is not ours."""
 
-    zh = "該處已有其他檔案，未寫入；請指定新的或空的資料夾"
+    zh = "無法寫入該處，沒有寫入任何檔案；請指定新的或空的資料夾"
 
 
 class UnknownColumnsWarning(UserWarning):

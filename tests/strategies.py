@@ -176,7 +176,7 @@ ONE_WAY_STAGES = st.builds(
     reopen=st.booleans(),
 )
 ANY_STAGES = st.lists(
-    st.one_of(EXCHANGE_STAGES, ONE_WAY_STAGES), min_size=1, max_size=6
+    st.one_of(ONE_WAY_STAGES, EXCHANGE_STAGES), min_size=1, max_size=6
 )
 GAPLESS_STAGES = st.tuples(
     st.lists(ONE_WAY_STAGES, max_size=1), st.integers(2, 5), st.booleans()
@@ -186,6 +186,9 @@ GAPLESS_STAGES = st.tuples(
         *map(exchange_stage, range(2, drawn[1] + 1)),
         *(drawn[0] if drawn[2] else ()),
     ]
+)
+GAPPED_STAGES = st.lists(
+    st.sampled_from((4, 5, 3, 6, 7)).map(exchange_stage), min_size=1, max_size=3
 )
 LIMITS = st.builds(
     Limits,
@@ -204,9 +207,11 @@ def _numbered(stages: Iterable[Stage]) -> tuple[Stage, ...]:
 
 
 def rule_sets(
-    stages: st.SearchStrategy[list[Stage]] = ANY_STAGES | GAPLESS_STAGES,
+    stages: st.SearchStrategy[list[Stage]] = ANY_STAGES
+    | GAPLESS_STAGES
+    | GAPPED_STAGES,
 ) -> st.SearchStrategy[Rules]:
-    """Draw rule sets of one to six stages of any kind, or exchanges without a gap."""
+    """Draw rule sets: any stages, or exchanges alone without or with gaps."""
     keys = st.sampled_from(tuple(terms.TIE_KEYS))
     return st.builds(
         Rules,
@@ -246,13 +251,13 @@ class TeacherDraw(NamedTuple):
 class RoundDraw(NamedTuple):
     """What is drawn for a round."""
 
+    teachers: list[TeacherDraw]
+    schools: list[SchoolDraw]
+    seats: list[tuple[int, int, int]]
     n_counties: int
     n_levels: int
     n_subjects: int
     n_choices: int
-    schools: list[SchoolDraw]
-    seats: list[tuple[int, int, int]]
-    teachers: list[TeacherDraw]
 
 
 def lists(
@@ -284,15 +289,15 @@ TEACHER_DRAWS = st.builds(
 )
 ROUND_DRAWS = st.builds(
     RoundDraw,
-    n_counties=st.integers(2, len(COUNTIES)),
-    n_levels=st.sampled_from((1, 1, 2)),
-    n_subjects=st.sampled_from((1, 2, 1, 3)),
-    n_choices=st.sampled_from((4, 1, 2, 3, 8)),
+    teachers=lists(TEACHER_DRAWS, (0, 8, 14, 20, 20), most=len(ID_ENDS)),
     schools=lists(SCHOOL_DRAWS, (2, 5, 8), most=len(SCHOOLS)),
     seats=lists(
         st.tuples(A_SCHOOL, st.integers(0, 2), st.sampled_from(SEATS)), (0, 2, 4), 10
     ),
-    teachers=lists(TEACHER_DRAWS, (0, 8, 14, 20, 20), most=len(ID_ENDS)),
+    n_counties=st.integers(2, len(COUNTIES)),
+    n_levels=st.sampled_from((1, 1, 2)),
+    n_subjects=st.sampled_from((1, 2, 1, 3)),
+    n_choices=st.sampled_from((4, 1, 2, 3, 8)),
 )
 
 
@@ -302,9 +307,9 @@ RULE_SETS = rule_sets()
 def cases(rules: st.SearchStrategy[Rules] = RULE_SETS) -> st.SearchStrategy[Case]:
     """Draw a rule set, a round that keeps to its limits, and a seed of the lottery."""
     return st.builds(
-        lambda rules, drawn, seed: Case(draft_of(drawn, rules.limits), rules, seed),
-        rules,
+        lambda drawn, rules, seed: Case(draft_of(drawn, rules.limits), rules, seed),
         ROUND_DRAWS,
+        rules,
         st.one_of(st.integers(0, 3), st.integers(-1, 1 << 70)),
     )
 

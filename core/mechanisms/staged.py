@@ -19,7 +19,7 @@ from jiepin.core.outcome import ASSIGNMENT_SCHEMA, Outcome
 from jiepin.core.round import Round
 from jiepin.core.rules import Rules, Stage
 
-BATCH = 4096  # claims searched ahead together before they are taken one by one
+BATCH = 512  # claims searched ahead together before they are taken one by one
 
 Report = Callable[[str, int, int], None]  # stage name, claims done, claims in all
 
