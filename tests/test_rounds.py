@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,40 +26,60 @@ def rules_of(folder: Path) -> Rules:
     return Rules.load(folder.name if folder.name in PRESETS else PRESETS[0])
 
 
-def tables(outcome: Outcome, folder: Path) -> list[str]:
+def seed_of(folder: Path) -> int:
+    own = folder / "seed"
+    return int(own.read_text("utf-8")) if own.exists() else 0
+
+
+def tables(outcome: Outcome, folder: Path) -> list[bytes]:
     outcome.write(folder)
-    return [(folder / name).read_text("utf-8") for name in TABLES]
+    return [(folder / name).read_bytes() for name in TABLES]
 
 
-def one_thread(round_: Round, rules: Rules) -> Outcome:
-    return solve(round_, rules)
+def one_thread(round_: Round, rules: Rules, seed: int) -> Outcome:
+    return solve(round_, rules, seed)
 
 
-def two_threads(round_: Round, rules: Rules) -> Outcome:
-    return solve(round_, rules, threads=2)
+def two_threads(round_: Round, rules: Rules, seed: int) -> Outcome:
+    return solve(round_, rules, seed, threads=2)
 
 
 @each_round
 @pytest.mark.parametrize("run", [one_thread, two_threads, reference.solve])
 def test_the_result_is_the_one_worked_out_by_hand(
-    folder: Path, run: Callable[[Round, Rules], Outcome], tmp_path: Path
+    folder: Path, run: Callable[[Round, Rules, int], Outcome], tmp_path: Path
 ) -> None:
     rules = rules_of(folder)
     round_ = Round.read(folder, rules.limits)
-    expected = [(folder / "expected" / name).read_text("utf-8") for name in TABLES]
-    assert tables(run(round_, rules), tmp_path / "result") == expected
+    expected = [(folder / "expected" / name).read_bytes() for name in TABLES]
+    outcome = run(round_, rules, seed_of(folder))
+    assert tables(outcome, tmp_path / "result") == expected
 
 
 @each_round
 def test_the_result_is_lawful(folder: Path) -> None:
     rules = rules_of(folder)
     round_ = Round.read(folder, rules.limits)
-    verification = verify(round_, solve(round_, rules))
+    verification = verify(round_, solve(round_, rules, seed_of(folder)))
     assert verification.lawful
     assert not verification.unchecked
 
 
+def listed(page: Path) -> list[str]:
+    """Return the small rounds that a page links to."""
+    links = re.findall(r"\]\((?:[^()]*/)?([^/()]+)/README\.md\)", page.read_text("utf-8"))
+    return sorted(links)
+
+
+def test_the_index_lists_each_round_once() -> None:
+    assert listed(ROUNDS / "README.md") == [folder.name for folder in FOLDERS]
+
+
 @each_round
-def test_each_round_is_explained_and_listed(folder: Path) -> None:
-    assert (folder / "README.md").read_text("utf-8").startswith("# ")
-    assert f"]({folder.name}/README.md)" in (ROUNDS / "README.md").read_text("utf-8")
+def test_each_round_is_derived_from_the_rules(folder: Path) -> None:
+    """Its page names the teachers, and the sections of the rules that decide."""
+    text = (folder / "README.md").read_text("utf-8")
+    assert text.startswith("# ")
+    assert re.search(r"§[1-5]", text)
+    teachers = Round.read(folder).teachers["teacher_id"]
+    assert all(f"| {teacher_id} |" in text for teacher_id in teachers)
