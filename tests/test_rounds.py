@@ -67,7 +67,9 @@ def test_the_result_is_lawful(folder: Path) -> None:
 
 def listed(page: Path) -> list[str]:
     """Return the small rounds that a page links to."""
-    links = re.findall(r"\]\((?:[^()]*/)?([^/()]+)/README\.md\)", page.read_text("utf-8"))
+    links = re.findall(
+        r"\]\((?:[^()]*/)?([^/()]+)/README\.md\)", page.read_text("utf-8")
+    )
     return sorted(links)
 
 
