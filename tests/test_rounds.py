@@ -11,9 +11,13 @@ import pytest
 from jiepin.core import Outcome, Round, Rules, reference, solve, verify
 from jiepin.core.rules import PRESETS
 
-ROUNDS = Path(__file__).resolve().parents[1] / "fixtures" / "rounds"
+ROOT = Path(__file__).resolve().parents[1]
+ROUNDS = ROOT / "fixtures" / "rounds"
 FOLDERS = sorted(folder for folder in ROUNDS.iterdir() if folder.is_dir())
+PAGE = ROOT / "docs" / "rules.md"
 TABLES = ("assignments.csv", "exchanges.csv")
+RULE_FILES = sorted(ROUNDS.glob("*/rules.toml"))
+TOML = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 each_round = pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
 
@@ -65,16 +69,14 @@ def test_the_result_is_lawful(folder: Path) -> None:
     assert not verification.unchecked
 
 
-def listed(page: Path) -> list[str]:
-    """Return the small rounds that a page links to."""
-    links = re.findall(
-        r"\]\((?:[^()]*/)?([^/()]+)/README\.md\)", page.read_text("utf-8")
-    )
-    return sorted(links)
+def linked(text: str) -> list[str]:
+    """Return the small rounds that a text links to, by name."""
+    return sorted(re.findall(r"\]\((?:[^()]*/)?([^/()]+)/README\.md\)", text))
 
 
 def test_the_index_lists_each_round_once() -> None:
-    assert listed(ROUNDS / "README.md") == [folder.name for folder in FOLDERS]
+    index = (ROUNDS / "README.md").read_text("utf-8")
+    assert linked(index) == [folder.name for folder in FOLDERS]
 
 
 @each_round
@@ -85,3 +87,29 @@ def test_each_round_is_derived_from_the_rules(folder: Path) -> None:
     assert re.search(r"§[1-5]", text)
     teachers = Round.read(folder).teachers["teacher_id"]
     assert all(f"| {teacher_id} |" in text for teacher_id in teachers)
+
+
+def rules_printed() -> list[Rules]:
+    """Return the rule sets printed on the page of the rules, Chinese part first."""
+    return [Rules.from_toml(block) for block in TOML.findall(PAGE.read_text("utf-8"))]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_page_of_the_rules_prints_the_presets(name: str) -> None:
+    """Once in Chinese, once in English."""
+    printed = [rules for rules in rules_printed() if rules.name == name]
+    assert printed == [Rules.load(name)] * 2
+
+
+def test_rules_printed_and_used_in_a_round_are_the_same() -> None:
+    used = {rules.name: rules for rules in map(Rules.load, RULE_FILES)}
+    shared = [rules for rules in rules_printed() if rules.name in used]
+    assert shared
+    for rules in shared:
+        assert rules == used[rules.name]
+
+
+def test_the_page_of_the_rules_links_every_round_in_both_languages() -> None:
+    chinese, english = PAGE.read_text("utf-8").split("\n## English\n")
+    for part in (chinese, english):
+        assert set(linked(part)) == {folder.name for folder in FOLDERS}
