@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from jiepin.core.kernels.encode import Wishes
-from jiepin.core.market import Homes, Market, lay_out
+from jiepin.core.kernels.encode import Forms, Lists
+from jiepin.core.market import Homes, Market, count_claims, lay_out
+from jiepin.core.workers import Workers
 
 N_COUNTIES = 22
 N_WISHES = 12
@@ -32,27 +33,28 @@ def exchange_market(n_applicants: int, seed: int = 0) -> Market:
     first, second = _two_counties(rng, home_county, pull)
     position = _plackett_luce(rng, starts, first, second)
     order = rng.permutation(n_applicants)
-    everyone = np.arange(n_applicants, dtype=np.int32)
+    everyone = np.arange(n_applicants + 1)
+    place = np.arange(n_positions, dtype=np.int32)
     homes = Homes(
-        row_of=everyone,
-        n_schools=n_positions,
-        position_at=np.arange(n_positions, dtype=np.int32),
-        school_of=np.arange(n_positions, dtype=np.int32),
-        subject_of=np.zeros(n_positions, dtype=np.int32),
-        home_of_row=home_of,
-        home_of=home_of,
+        position_at=place,
+        school_of=place,
+        subject_of=np.zeros_like(place),
         seats=np.zeros(n_positions, dtype=np.int64),
+        home_of_row=home_of,
+        row_of=everyone[:-1].astype(np.int32),
     )
-    wishes = Wishes(
-        list_start=np.arange(n_applicants + 1, dtype=np.int32) * N_WISHES,
-        position=position.ravel(),
-        choice=np.tile(np.arange(1, N_WISHES + 1, dtype=np.int32), n_applicants),
-        claim=np.repeat(everyone, N_WISHES),
-        points=-np.argsort(order),
-        holder=everyone,
-        length=np.full(n_applicants, N_WISHES, dtype=np.int32),
+    lists = Lists(
+        choice_start=everyone * N_WISHES,
+        choices=position.ravel(),
+        subject_start=everyone,
+        subjects=np.zeros(n_applicants, dtype=np.int32),
+        county_start=everyone,
+        counties=np.zeros(n_applicants, dtype=np.int32),
+        points=n_applicants - np.argsort(order),
     )
-    return lay_out(homes, wishes, order)
+    forms = Forms(lists, home_of, place, np.zeros_like(place), best=False)
+    workers = Workers()
+    return lay_out(forms, homes, count_claims(forms, workers), order, workers)
 
 
 def _two_counties(

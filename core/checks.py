@@ -136,8 +136,10 @@ class Codes:
 
 def index_of(codes: pl.Series) -> IndexArray:
     """Return the index of each enumeration value, UNKNOWN where null."""
-    index = codes.to_physical().cast(pl.Int32)
-    return np.asarray(index.fill_null(UNKNOWN).to_numpy(), dtype=np.int32)
+    physical = codes.to_physical()
+    if physical.null_count():
+        physical = physical.cast(pl.Int32).fill_null(UNKNOWN)
+    return physical.to_numpy().astype(np.int32)
 
 
 @dataclass(frozen=True)

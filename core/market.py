@@ -20,10 +20,11 @@ import polars as pl
 from jiepin.core import checks, terms
 from jiepin.core.kernels import encode as kernel
 from jiepin.core.kernels.compiling import FlagArray, IndexArray
-from jiepin.core.kernels.encode import Wishes
+from jiepin.core.kernels.encode import Forms, Lists
 from jiepin.core.kernels.exchange import Graph
 from jiepin.core.round import Round
 from jiepin.core.rules import Rules
+from jiepin.core.workers import Workers
 
 _WIDEST = np.iinfo(np.int64).max
 _LAST_DATE = np.iinfo(np.int32).max  # a missing birth date comes after all others
@@ -81,7 +82,9 @@ class Encoded:
         return belongs[self.row_of].astype(np.uint8)
 
 
-def encode(round_: Round, rules: Rules, seed: int = 0) -> Encoded:
+def encode(
+    round_: Round, rules: Rules, seed: int = 0, workers: Workers | None = None
+) -> Encoded:
     """Return the market of a round under rules; seed is that of the lottery.
 
     Raises BadRound when a teacher wishes more than the limits of the rules allow.
@@ -92,46 +95,63 @@ def encode(round_: Round, rules: Rules, seed: int = 0) -> Encoded:
     >>> market.n_applicants, market.n_positions, market.home_of.tolist()
     (3, 2, [0, 1, 1])
     """
-    checks.hold_to_limits(
-        round_.schools, round_.subjects, round_.teachers, rules.limits
+    if round_.limits != rules.limits:
+        checks.hold_to_limits(
+            round_.schools, round_.subjects, round_.teachers, rules.limits
+        )
+    workers = workers or Workers()
+    # UTF-8 bytes, by which Polars compares, sort as code points do
+    id_order = round_.teachers["teacher_id"].arg_sort().to_numpy()
+    homes = Homes.of(round_, id_order)
+    county = round_.schools["county"]
+    forms = Forms(
+        lists=_lists(round_.teachers),
+        home_of=homes.home_of_row,
+        position_at=homes.position_at,
+        county_of_school=checks.index_of(checks.Codes.of(county).encode(county)),
+        best=rules.priority == terms.BEST,
     )
-    id_rank = _id_rank(round_.teachers["teacher_id"])
-    homes = Homes.of(round_, id_rank)
-    wishes = _wishes(round_, homes, rules.priority == terms.BEST)
-    order = _rank_claims(round_, homes, wishes, id_rank, rules.tie_break, seed)
+    claims = count_claims(forms, workers)
+    order = _rank_claims(round_.teachers, claims, id_order, rules.tie_break, seed)
     return Encoded(
-        market=lay_out(homes, wishes, order),
+        market=lay_out(forms, homes, claims, order, workers),
         round_=round_,
-        by_id=np.argsort(id_rank[homes.row_of]),
+        by_id=homes.applicant_of[id_order],
         row_of=homes.row_of,
         school_of=homes.school_of,
         subject_of=homes.subject_of,
     )
 
 
-def _id_rank(ids: pl.Series) -> IndexArray:
-    """Return the place of each row in the order of ids by code points."""
-    # UTF-8 bytes, by which Polars compares, sort as code points do
-    rank = np.empty(len(ids), dtype=np.int32)
-    rank[ids.arg_sort().to_numpy()] = np.arange(len(ids), dtype=np.int32)
-    return rank
-
-
 @dataclass(frozen=True)
 class Homes:
-    """The positions of a market: those held and those with open seats."""
+    """The positions of a market, those held and those with open seats; who sits where.
 
-    row_of: IndexArray  # applicant -> row of the teachers
-    n_schools: int
+    Applicants are numbered by home position.
+    """
+
     position_at: IndexArray  # subject * n_schools + school -> position or NOWHERE
     school_of: IndexArray
     subject_of: IndexArray
-    home_of_row: IndexArray  # row of the teachers -> position
-    home_of: IndexArray  # applicant -> position
     seats: npt.NDArray[np.int64]  # position -> open seats
+    home_of_row: IndexArray  # row of the teachers -> position
+    row_of: IndexArray  # applicant -> row of the teachers
+
+    @cached_property
+    def home_of(self) -> IndexArray:
+        """The home position of each applicant."""
+        return self.home_of_row[self.row_of]
+
+    @cached_property
+    def applicant_of(self) -> IndexArray:
+        """The applicant of each row."""
+        applicant_of = np.empty_like(self.row_of)
+        applicant_of[self.row_of] = np.arange(len(applicant_of), dtype=np.int32)
+        return applicant_of
 
     @classmethod
-    def of(cls, round_: Round, id_rank: IndexArray) -> Homes:
+    def of(cls, round_: Round, id_order: npt.NDArray[np.integer]) -> Homes:
+        """Number the positions, and the applicants by home and teacher_id."""
         n_schools = round_.schools.height
         held = _place(round_.teachers, n_schools)
         vacant = _place(round_.vacancies, n_schools)
@@ -145,16 +165,16 @@ class Homes:
         seats[position_at[vacant]] = round_.vacancies["seats"].to_numpy()
         subject_of, school_of = np.divmod(places, max(1, n_schools))
         home_of_row = position_at[held]
-        row_of = np.lexsort((id_rank, home_of_row)).astype(np.int32)
+        by_home = np.empty_like(home_of_row)
+        first = np.empty(len(places) + 1, dtype=np.int32)
+        kernel.group(home_of_row[id_order], first, by_home)
         return cls(
-            row_of=row_of,
-            n_schools=n_schools,
             position_at=position_at,
             school_of=school_of.astype(np.int32),
             subject_of=subject_of.astype(np.int32),
-            home_of_row=home_of_row,
-            home_of=home_of_row[row_of],
             seats=seats,
+            home_of_row=home_of_row,
+            row_of=id_order[by_home].astype(np.int32),
         )
 
 
@@ -163,88 +183,92 @@ def _place(frame: pl.DataFrame, n_schools: int) -> npt.NDArray[np.int64]:
     return subject * n_schools + checks.index_of(frame["school"])
 
 
-def _wishes(round_: Round, homes: Homes, best: bool) -> Wishes:
-    lists = _lists(round_.teachers)
-    n_wishes = np.empty(len(homes.home_of), dtype=np.int32)
-    where = (homes.position_at, homes.n_schools)
-    kernel.count_wishes(lists, homes.home_of_row, *where, n_wishes)
-    list_start = np.zeros(len(n_wishes) + 1, dtype=np.int32)
-    np.cumsum(n_wishes[homes.row_of], out=list_start[1:])
-    n, most_claims = int(list_start[-1]), len(lists.counties)
-    wishes = Wishes(
-        list_start=list_start,
-        position=np.empty(n, dtype=np.int32),
-        choice=np.empty(n, dtype=np.int32),
-        claim=np.empty(n, dtype=np.int32),
-        points=np.empty(most_claims, dtype=np.int64),
-        holder=np.empty(most_claims, dtype=np.int32),
-        length=np.empty(most_claims, dtype=np.int32),
-    )
-    county_of_school = _indices(_county_codes(round_))
-    applicant_of = np.empty_like(homes.row_of)
-    applicant_of[homes.row_of] = np.arange(len(applicant_of), dtype=np.int32)
-    rows = (applicant_of, homes.home_of_row)
-    n_claims = kernel.fill_wishes(lists, *rows, *where, county_of_school, best, wishes)
-    return wishes._replace(
-        points=wishes.points[:n_claims],
-        holder=wishes.holder[:n_claims],
-        length=wishes.length[:n_claims],
-    )
+def _starts(lengths: npt.NDArray[np.integer]) -> IndexArray:
+    """Return where parts of these lengths begin, and where the last one ends."""
+    starts = np.zeros(len(lengths) + 1, dtype=np.int32)
+    np.cumsum(lengths, out=starts[1:])
+    return starts
 
 
-def _county_codes(round_: Round) -> pl.Series:
-    return checks.Codes.of(round_.schools["county"]).encode(round_.schools["county"])
-
-
-def _lists(teachers: pl.DataFrame) -> kernel.Lists:
+def _lists(teachers: pl.DataFrame) -> Lists:
     choices = checks.Lists.of(teachers["choices"])
     subjects = checks.Lists.of(teachers["subjects"])
     counties = checks.Lists.of(teachers["counties"])
     points = checks.Lists.of(teachers["points"])
-    return kernel.Lists(
+    return Lists(
         choice_start=choices.starts,
-        choices=_indices(choices.flat),
+        choices=checks.index_of(choices.flat),
         subject_start=subjects.starts,
-        subjects=_indices(subjects.flat),
+        subjects=checks.index_of(subjects.flat),
         county_start=counties.starts,
-        counties=_indices(counties.flat),
+        counties=checks.index_of(counties.flat),
         points=points.flat.to_numpy().astype(np.int64),
     )
 
 
-def _indices(codes: pl.Series) -> IndexArray:
-    # kernels are compiled once more for arrays that may not be written
-    return np.require(checks.index_of(codes), requirements=["C", "W"])
+@dataclass(frozen=True)
+class Claims:
+    """The claims of all rows, row by row."""
+
+    slot: npt.NDArray[np.intp]
+    row: IndexArray
+    points: npt.NDArray[np.int64]  # hundredths
+    length: IndexArray  # number of wishes
+    n_wishes: IndexArray  # shape (n_rows,)
+
+
+def count_claims(forms: Forms, workers: Workers) -> Claims:
+    """Find the claims of all rows and count their wishes."""
+    n_rows, n_slots = len(forms.home_of), len(forms.lists.counties)
+    slots = kernel.Slots(
+        points=np.empty(n_slots, dtype=np.int64),
+        length=np.empty(n_slots, dtype=np.int32),
+        n_wishes=np.empty(n_rows, dtype=np.int32),
+    )
+    bounds = np.linspace(0, n_rows, workers.n + 1).astype(np.int64)
+    workers.each(
+        lambda part: kernel.count_wishes(forms, slots, bounds[part], bounds[part + 1])
+    )
+    slot = np.flatnonzero(slots.length)
+    rows = np.arange(n_rows, dtype=np.int32)
+    return Claims(
+        slot=slot,
+        row=np.repeat(rows, np.diff(forms.lists.county_start))[slot],
+        points=slots.points[slot],
+        length=slots.length[slot],
+        n_wishes=slots.n_wishes,
+    )
 
 
 def _rank_claims(
-    round_: Round,
-    homes: Homes,
-    wishes: Wishes,
-    id_rank: IndexArray,
+    teachers: pl.DataFrame,
+    claims: Claims,
+    id_order: npt.NDArray[np.integer],
     tie_break: Sequence[str],
     seed: int,
 ) -> npt.NDArray[np.int64]:
     """Return the claims in claim order: points, then the tie-break keys, then id."""
-    teachers, row = round_.teachers, homes.row_of[wishes.holder]
+    row = claims.row
     drawn = terms.LOTTERY in tie_break
     n_before = tie_break.index(terms.LOTTERY) if drawn else len(tie_break)
     keys = [_tie_key(teachers, key)[row] for key in tie_break if key != terms.LOTTERY]
-    merit = _folded([-wishes.points, *keys[:n_before]])
+    merit = _folded([-claims.points, *keys[:n_before]])
     n_claims = len(merit)
     order = np.sort(_folded([merit, np.arange(n_claims)])) % max(1, n_claims)
     tied = _tied(merit[order])
-    claims = order[tied]
+    even = order[tied]
     # lots are drawn for these alone: no other pair of claims is ever compared by lot
-    ids = teachers["teacher_id"].gather(row[claims]) if drawn else pl.Series([])
+    ids = teachers["teacher_id"].gather(row[even]) if drawn else pl.Series([])
     lots = [_lots(ids.to_list(), seed)] if drawn else []
     rest: list[npt.NDArray[Any]] = [
-        merit[claims],
+        merit[even],
         *lots,
-        *(key[claims] for key in keys[n_before:]),
+        *(key[even] for key in keys[n_before:]),
     ]
+    id_rank = np.empty(len(id_order), dtype=np.int32)
+    id_rank[id_order] = np.arange(len(id_order), dtype=np.int32)
     # of the keys of lexsort the last decides first
-    order[tied] = claims[np.lexsort([id_rank[row[claims]], *rest[::-1]])]
+    order[tied] = even[np.lexsort([id_rank[row[even]], *rest[::-1]])]
     return order
 
 
@@ -287,57 +311,58 @@ def _lots(ids: Sequence[str], seed: int) -> npt.NDArray[np.uint64]:
     return np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)
 
 
-def lay_out(homes: Homes, wishes: Wishes, order: npt.NDArray[np.int64]) -> Market:
-    """Renumber claims by home and claim order, wishes by claim; build the arrays.
+def lay_out(
+    forms: Forms,
+    homes: Homes,
+    claims: Claims,
+    order: npt.NDArray[np.int64],
+    workers: Workers,
+) -> Market:
+    """Number the claims by home and claim order, the wishes by claim; build the arrays.
 
-    order holds the claims of `wishes` in claim order.
+    order holds the claims in claim order.
     """
-    n_claims, n_wishes = len(order), len(wishes.position)
-    n_positions = len(homes.seats)
-    claim_start = np.empty(n_positions + 1, dtype=np.int32)
+    n_rows, n_claims = len(homes.row_of), len(order)
+    claim_start = np.empty(len(homes.seats) + 1, dtype=np.int32)
     rank_of = np.empty(n_claims, dtype=np.int32)
-    kernel.group(homes.home_of[wishes.holder[order]], claim_start, rank_of)
-    claim_order = np.empty(n_claims, dtype=np.int32)
-    claim_order[rank_of] = np.arange(n_claims, dtype=np.int32)
-    old_claim = order[rank_of]
-    new_claim = np.empty(n_claims, dtype=np.int32)
-    new_claim[old_claim] = np.arange(n_claims, dtype=np.int32)
-    holder_of = wishes.holder[old_claim]
-    wish_start = np.zeros(n_claims + 1, dtype=np.int32)
-    np.cumsum(wishes.length[old_claim], out=wish_start[1:])
-    wish_position = np.empty(n_wishes, dtype=np.int32)
-    wish_choice = np.empty(n_wishes, dtype=np.int32)
-    wish_claim = np.empty(n_wishes, dtype=np.int32)
-    list_wish = np.empty(n_wishes, dtype=np.int32)
-    wisher_start = np.empty(n_positions + 1, dtype=np.int32)
-    kernel.regroup_wishes(
-        wishes,
-        new_claim,
-        wish_start[:-1].copy(),
-        wish_position,
-        wish_choice,
-        wish_claim,
-        list_wish,
-        wisher_start,
+    kernel.group(homes.home_of_row[claims.row[order]], claim_start, rank_of)
+    by_number = order[rank_of]
+    numbers = np.arange(n_claims, dtype=np.int32)
+    claim_order = np.empty_like(numbers)
+    claim_order[rank_of] = numbers
+    claim_of_slot = np.empty(len(forms.lists.counties), dtype=np.int32)
+    claim_of_slot[claims.slot[by_number]] = numbers
+    holder_of = homes.applicant_of[claims.row[by_number]]
+    wish_start = _starts(claims.length[by_number])
+    list_start = _starts(claims.n_wishes[homes.row_of])
+    n_wishes = int(wish_start[-1])
+    layout = kernel.Layout(
+        claim_of_slot=claim_of_slot,
+        cursor=wish_start[:-1].copy(),
+        list_cursor=list_start[homes.applicant_of],
+        wish_position=np.empty(n_wishes, dtype=np.int32),
+        wish_choice=np.empty(n_wishes, dtype=np.int32),
+        wish_claim=np.empty(n_wishes, dtype=np.int32),
+        list_wish=np.empty(n_wishes, dtype=np.int32),
     )
-    wisher = np.empty(n_wishes, dtype=np.int32)
-    kernel.fill_wishers(wish_position, wish_claim, wisher_start.copy(), wisher)
+    bounds = np.linspace(0, n_rows, workers.n + 1).astype(np.int64)
+    workers.each(
+        lambda part: kernel.fill_wishes(forms, layout, bounds[part], bounds[part + 1])
+    )
     return Market(
         graph=Graph(
             claim_start=claim_start,
             holder_of=holder_of,
             home_of_claim=homes.home_of[holder_of],
             wish_start=wish_start,
-            wish_position=wish_position,
-            wish_claim=wish_claim,
-            wisher_start=wisher_start,
-            wisher=wisher,
+            wish_position=layout.wish_position,
+            wish_claim=layout.wish_claim,
         ),
         home_of=homes.home_of,
         seats=homes.seats,
         claim_order=claim_order,
         rank_of=rank_of,
-        wish_choice=wish_choice,
-        list_start=wishes.list_start,
-        list_wish=list_wish,
+        wish_choice=layout.wish_choice,
+        list_start=list_start,
+        list_wish=layout.list_wish,
     )

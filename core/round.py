@@ -28,6 +28,7 @@ class Round:
                service_years (Int64 hundredths or null), birth_date (or null),
                home_points (Int64 hundredths or null), choices (list); in file order
     digests    SHA-256 of each file read, by file name
+    limits     those the wishes are known to keep, if any
 
     >>> from jiepin.core import Round
     >>> Round.read("fixtures/rounds/mutual").teachers["teacher_id"].to_list()
@@ -39,6 +40,7 @@ class Round:
     vacancies: pl.DataFrame
     teachers: pl.DataFrame
     digests: dict[str, str] = field(default_factory=dict)
+    limits: Limits | None = None
 
     @classmethod
     def read(cls, folder: str | Path, limits: Limits | None = None) -> Round:
@@ -97,7 +99,7 @@ def _checked(
     frames["teachers"] = checks.check_teachers(
         found["teachers"], directory, limits, findings
     )
-    return Round(**frames, digests=read.digests)
+    return Round(**frames, digests=read.digests, limits=limits)
 
 
 def write_table(frame: pl.DataFrame, file: Path) -> None:

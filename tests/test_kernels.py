@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import networkx as nx
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jiepin.core.kernels import encode, exchange, one_way
 from jiepin.core.kernels.compiling import IndexArray
+from jiepin.core.market import Market
+from jiepin.core.mechanisms.exchange_stage import ExchangeStage
+from jiepin.core.workers import Workers
 
 GENERAL, GAPLESS = False, True
 
@@ -22,56 +27,75 @@ def ints(*values: int) -> IndexArray:
 def graph_of(homes: list[int], wishes: list[list[int]], n: int) -> exchange.Graph:
     """One claim per applicant, applicants already sorted by home; claim = applicant."""
     assert homes == sorted(homes)
-    lengths = [len(wished) for wished in wishes]
-    position = [p for wished in wishes for p in wished]
-    owner = [i for i, wished in enumerate(wishes) for _ in wished]
-    by_position = sorted(range(len(position)), key=lambda w: position[w])
     return exchange.Graph(
         claim_start=ints(*np.searchsorted(homes, range(n + 1))),
         holder_of=ints(*range(len(homes))),
         home_of_claim=ints(*homes),
-        wish_start=ints(*np.cumsum([0, *lengths])),
-        wish_position=ints(*position),
-        wish_claim=ints(*owner),
-        wisher_start=ints(*np.searchsorted(sorted(position), range(n + 1))),
-        wisher=ints(*(owner[w] for w in by_position)),
+        wish_start=ints(*np.cumsum([0, *(len(wished) for wished in wishes)])),
+        wish_position=ints(*(p for wished in wishes for p in wished)),
+        wish_claim=ints(*(i for i, wished in enumerate(wishes) for _ in wished)),
     )
 
 
-def progress_of(graph: exchange.Graph) -> exchange.Progress:
+def market_of(graph: exchange.Graph) -> Market:
+    """A market of claims in the order of their numbers."""
+    claims = np.arange(len(graph.holder_of), dtype=np.int32)
+    n_applicants = int(graph.holder_of.max(initial=-1)) + 1
+    nothing = ints()
+    return Market(
+        graph=graph,
+        home_of=np.zeros(n_applicants, dtype=np.int32),
+        seats=np.zeros(len(graph.claim_start) - 1, dtype=np.int64),
+        claim_order=claims,
+        rank_of=claims,
+        wish_choice=nothing,
+        list_start=nothing,
+        list_wish=nothing,
+    )
+
+
+def nobody_moved(graph: exchange.Graph) -> exchange.Made:
     n = len(graph.holder_of)
-    return exchange.Progress(
-        alive=np.ones(n, dtype=np.uint8),
+    return exchange.Made(
         moved_by=np.full(n, -1, dtype=np.int32),
         members=np.empty(n, dtype=np.int32),
         n_members=np.zeros(1, dtype=np.int32),
     )
 
 
-def commit_all(
-    graph: exchange.Graph, n: int, size: int, gapless: bool
-) -> tuple[exchange.Progress, int]:
-    progress = progress_of(graph)
-    run_stage(graph, progress, exchange.scratch_for(n), size, gapless)
-    return progress, int(progress.n_members[0]) // size
-
-
-def run_stage(
+def stage_of(
     graph: exchange.Graph,
-    progress: exchange.Progress,
-    scratch: exchange.Scratch,
     size: int,
     gapless: bool,
-) -> None:
-    """Take the claims in the order of their numbers."""
-    claims = np.arange(len(graph.holder_of), dtype=np.int32)
-    search = (
-        size,
-        gapless,
-        np.full(len(claims), exchange.UNTRIED, dtype=np.uint8),
-        np.empty((len(claims), size), dtype=np.int32),
-    )
-    exchange.commit(graph, progress, scratch, claims, *search)
+    made: exchange.Made | None = None,
+    n_parts: int = 1,
+) -> ExchangeStage:
+    """A stage whose wishes are listed in so many parts, one after the other."""
+    links = exchange.links_for(graph, n_parts)
+    made = nobody_moved(graph) if made is None else made
+    stage = ExchangeStage(market_of(graph), size, gapless, made, links, InTurn(n_parts))
+    stage.workers.each(stage.list_all)
+    stage.list_anew()
+    return stage
+
+
+class InTurn(Workers):
+    """Workers without threads."""
+
+    def __post_init__(self) -> None:
+        pass
+
+    def each(self, run: Callable[[int], None]) -> None:
+        for part in range(self.n):
+            run(part)
+
+
+def commit_all(
+    graph: exchange.Graph, size: int, gapless: bool
+) -> tuple[exchange.Made, int]:
+    made = nobody_moved(graph)
+    stage_of(graph, size, gapless, made).run(lambda _done, _total: None)
+    return made, int(made.n_members[0]) // size
 
 
 def test_groups_list_members_in_order() -> None:
@@ -81,82 +105,90 @@ def test_groups_list_members_in_order() -> None:
     assert members.tolist() == [1, 3, 0, 2]
 
 
-def lists_of_two() -> encode.Lists:
-    """Applicant 0: schools 2, 1, subjects 0, 1, county 0: 70, county 1: 90."""
-    return encode.Lists(
-        choice_start=np.array([0, 2, 2]),
-        choices=ints(2, 1),
-        subject_start=np.array([0, 2, 3]),
-        subjects=ints(0, 1, 0),
-        county_start=np.array([0, 2, 2]),
-        counties=ints(0, 1),
-        points=np.array([70, 90]),
+def forms_of_two(best: bool = False) -> encode.Forms:
+    """Row 0: schools 2, 1, subjects 0, 1, county 0: 70, county 1: 90; row 1: nothing.
+
+    Two subjects × three schools; subject 1 is not taught at school 0.
+    """
+    return encode.Forms(
+        lists=encode.Lists(
+            choice_start=np.array([0, 2, 2]),
+            choices=ints(2, 1),
+            subject_start=np.array([0, 2, 3]),
+            subjects=ints(0, 1, 0),
+            county_start=np.array([0, 2, 2]),
+            counties=ints(0, 1),
+            points=np.array([70, 90]),
+        ),
+        home_of=ints(0, 0),
+        position_at=ints(0, 1, 2, -1, 3, 4),
+        county_of_school=ints(2, 0, 1),
+        best=best,
     )
+
+
+def slots_of(forms: encode.Forms) -> encode.Slots:
+    n_slots, n_rows = len(forms.lists.counties), len(forms.home_of)
+    slots = encode.Slots(
+        points=np.empty(n_slots, dtype=np.int64),
+        length=np.empty(n_slots, dtype=np.int32),
+        n_wishes=np.empty(n_rows, dtype=np.int32),
+    )
+    encode.count_wishes(forms, slots, 0, n_rows)
+    return slots
+
+
+def layout_of(claim_of_slot: IndexArray, cursor: IndexArray, n: int) -> encode.Layout:
+    return encode.Layout(
+        claim_of_slot,
+        cursor,
+        ints(0, n),
+        *(np.empty(n, dtype=np.int32) for _ in range(4)),
+    )
+
+
+def test_wishes_are_counted_by_claim() -> None:
+    slots = slots_of(forms_of_two())
+    assert slots.n_wishes.tolist() == [4, 0]
+    assert slots.length.tolist() == [2, 2]
+    assert slots.points.tolist() == [70, 90]
+
+
+def test_best_points_make_one_claim() -> None:
+    slots = slots_of(forms_of_two(best=True))
+    assert slots.length.tolist() == [4, 0]
+    assert slots.points[0] == 90
+
+
+def test_equal_points_make_one_claim() -> None:
+    forms = forms_of_two()
+    forms.lists.points[:] = 80
+    assert slots_of(forms).length.tolist() == [4, 0]
+
+
+def test_a_choice_outside_the_counties_is_no_wish() -> None:
+    forms = forms_of_two()
+    forms.lists.counties[:] = 0, 7
+    for best in (False, True):
+        assert slots_of(forms._replace(best=best)).n_wishes.tolist() == [2, 0]
+    layout = layout_of(ints(0, -1), ints(0), 2)
+    encode.fill_wishes(forms, layout, 0, 2)
+    assert layout.wish_position.tolist() == [1, 3]
+
+
+def test_home_is_no_wish() -> None:
+    forms = forms_of_two()._replace(home_of=ints(4, 0))
+    assert slots_of(forms).length.tolist() == [2, 1]
 
 
 def test_wishes_are_schools_in_order_times_subjects_in_order() -> None:
-    lists = lists_of_two()
-    applicant_of, home_of = ints(0, 1), ints(0, 0)
-    position_at = ints(0, 1, 2, -1, 3, 4)  # two subjects × three schools, one missing
-    county_of_school = ints(2, 0, 1)
-    n_wishes = np.empty(2, dtype=np.int32)
-    encode.count_wishes(lists, home_of, position_at, 3, n_wishes)
-    assert n_wishes.tolist() == [4, 0]
-    wishes = wishes_of(ints(0, 4, 4), 2)
-    fill = (lists, applicant_of, home_of, position_at, 3, county_of_school)
-    assert encode.fill_wishes(*fill, False, wishes) == 2
-    assert wishes.position.tolist() == [2, 4, 1, 3]
-    assert wishes.choice.tolist() == [1, 1, 2, 2]
-    assert wishes.claim.tolist() == [0, 0, 1, 1]
-    assert wishes.points.tolist() == [90, 70]
-    assert wishes.holder.tolist() == [0, 0]
-    assert wishes.length.tolist() == [2, 2]
-    assert encode.fill_wishes(*fill, True, wishes) == 1
-    assert wishes.claim.tolist() == [0, 0, 0, 0]
-    assert wishes.points[0] == 90
-
-
-def wishes_of(list_start: IndexArray, n_claims: int) -> encode.Wishes:
-    n = int(list_start[-1])
-    return encode.Wishes(
-        list_start=list_start,
-        position=np.empty(n, dtype=np.int32),
-        choice=np.empty(n, dtype=np.int32),
-        claim=np.empty(n, dtype=np.int32),
-        points=np.empty(n_claims, dtype=np.int64),
-        holder=np.empty(n_claims, dtype=np.int32),
-        length=np.empty(n_claims, dtype=np.int32),
-    )
-
-
-def test_wishes_are_laid_out_claim_by_claim() -> None:
-    wishes = wishes_of(ints(0, 3, 4), 3)
-    wishes.position[:] = 5, 4, 5, 4
-    wishes.choice[:] = 1, 2, 3, 1
-    wishes.claim[:] = 0, 1, 0, 2
-    wisher_start = np.empty(7, dtype=np.int32)
-    position, choice, claim, listed, wisher = np.empty((5, 4), dtype=np.int32)
-    encode.regroup_wishes(
-        wishes,
-        ints(2, 1, 0),
-        ints(0, 1, 2),
-        position,
-        choice,
-        claim,
-        listed,
-        wisher_start,
-    )
-    assert position.tolist() == [4, 4, 5, 5]
-    assert choice.tolist() == [1, 2, 1, 3]
-    assert claim.tolist() == [0, 1, 2, 2]
-    assert listed.tolist() == [2, 1, 3, 0]
-    assert wisher_start.tolist() == [0, 0, 0, 0, 0, 2, 4]
-    encode.fill_wishers(position, claim, wisher_start.copy(), wisher)
-    assert wisher.tolist() == [0, 1, 2, 2]
-
-
-def test_points_of_a_county_that_is_not_wished() -> None:
-    assert encode.points_for(lists_of_two(), 0, 7) == -1
+    # the claim of county 0 is number 1 and begins at 2; that of county 1 is number 0
+    layout = layout_of(ints(1, 0), ints(0, 2), 4)
+    encode.fill_wishes(forms_of_two(), layout, 0, 2)
+    assert layout.wish_position.tolist() == [2, 4, 1, 3]
+    assert layout.wish_choice.tolist() == [1, 1, 2, 2]
+    assert layout.wish_claim.tolist() == [0, 0, 1, 1]
+    assert layout.list_wish.tolist() == [0, 1, 2, 3]
 
 
 @settings(deadline=None)
@@ -199,31 +231,40 @@ def test_deferred_acceptance_leaves_no_blocking_pair(
 
 def test_two_people_swap() -> None:
     graph = graph_of([0, 1], [[1], [0]], 2)
-    progress, n_made = commit_all(graph, 2, 2, GAPLESS)
+    made, n_made = commit_all(graph, 2, GAPLESS)
     assert n_made == 1
-    assert progress.members[:2].tolist() == [0, 1]
-    assert progress.alive.tolist() == [0, 0]
+    assert made.members[:2].tolist() == [0, 1]
+    assert made.moved_by.tolist() == [0, 1]
 
 
 def test_positions_on_the_path_differ() -> None:
     # 0 → 1 → 2 → 1 → 0 would be a walk of four wishes, but passes position 1 twice
     graph = graph_of([0, 1, 1, 2], [[1], [2], [0], [1]], 3)
-    assert commit_all(graph, 3, 4, GENERAL)[1] == 0
-    assert commit_all(graph, 3, 2, GAPLESS)[1] == 2
+    assert commit_all(graph, 4, GENERAL)[1] == 0
+    assert commit_all(graph, 2, GAPLESS)[1] == 2
 
 
 def test_a_claim_that_lost_a_member_is_searched_again() -> None:
     graph = graph_of([0, 1, 2], [[2, 1], [2], [0, 1]], 3)
-    progress, scratch = progress_of(graph), exchange.scratch_for(3)
-    state = np.full(3, exchange.UNTRIED, dtype=np.uint8)
-    paths = np.empty((3, 2), dtype=np.int32)
-    search = (2, GAPLESS, state, paths)
-    exchange.look_ahead(graph, progress.alive, scratch, ints(0, 1, 2), *search)
-    assert state.tolist() == [exchange.FOUND] * 3
-    assert paths.tolist() == [[0, 3], [2, 4], [3, 0]]
-    exchange.commit(graph, progress, scratch, ints(1, 0), *search)
-    assert state[0] == exchange.FAILED
-    assert progress.members[: progress.n_members[0]].tolist() == [2, 4]
+    stage = stage_of(graph, 2, GAPLESS)
+    task, scratch = stage.task, stage.scratches[0]
+    exchange.look_ahead(task, scratch, ints(0, 1, 2))
+    assert task.state.tolist() == [exchange.FOUND] * 3
+    assert task.paths.tolist() == [[0, 3], [2, 4], [3, 0]]
+    exchange.commit(task, scratch, ints(1, 0), stage.made)
+    assert task.state[0] == exchange.FAILED
+    assert stage.made.members[: stage.made.n_members[0]].tolist() == [2, 4]
+
+
+def test_who_fails_leaves_the_stage() -> None:
+    graph = graph_of([0, 1, 2], [[1], [2], [1]], 3)
+    stage = stage_of(graph, 2, GAPLESS)
+    assert stage.task.alive.tolist() == [0, 1, 1]  # nobody wishes position 0
+    exchange.look_ahead(stage.task, stage.scratches[0], ints(1))
+    assert stage.task.state[1] == exchange.FOUND
+    lonely = stage_of(graph_of([0, 1, 2], [[1], [2], [0]], 3), 2, GAPLESS)
+    exchange.look_ahead(lonely.task, lonely.scratches[0], ints(1))
+    assert lonely.task.alive.tolist() == [1, 0, 1]
 
 
 def test_all_claims_of_a_mover_leave() -> None:
@@ -234,11 +275,24 @@ def test_all_claims_of_a_mover_leave() -> None:
         home_of_claim=ints(0, 0, 1),
         wish_start=ints(0, 1, 1, 2),
         wish_claim=ints(0, 2),
-        wisher=ints(2, 0),
     )
     alive = np.ones(3, dtype=np.uint8)
-    exchange.leave_by(two_claims, alive, ints(0))
+    exchange.leave(two_claims, alive, 0)
     assert alive.tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 3, 5])
+def test_links_list_who_is_left_from_both_ends(n_parts: int) -> None:
+    # three sit at position 1 and wish 0 twice; nobody wishes 3, nobody sits at 4
+    graph = graph_of([0, 1, 1, 1, 3], [[1, 4], [0], [0, 1], [3], [0]], 5)
+    graph.wish_position[graph.wish_position == 3] = 4
+    links = stage_of(graph, 2, GAPLESS, n_parts=n_parts).task.links
+    listed = [links.out_position[a:b].tolist() for a, b in links.out]
+    assert listed == [[1], [0, 0, 1], [], [0], []]
+    starts = links.in_start.tolist()
+    sources = [links.in_position[a:b].tolist() for a, b in itertools.pairwise(starts)]
+    assert sources == [[1, 3], [0, 1], [], [], []]
+    assert links.n_wishes.sum() == 5
 
 
 @st.composite
@@ -278,18 +332,18 @@ def first_exchange(
 
 
 @settings(deadline=None, max_examples=300)
-@given(markets(), st.integers(2, 5))
+@given(markets(), st.integers(2, 5), st.integers(1, 3))
 def test_the_first_exchange_is_found(
-    market: tuple[list[int], list[list[int]], int], size: int
+    market: tuple[list[int], list[list[int]], int], size: int, n_parts: int
 ) -> None:
     homes, wishes, n = market
     graph = graph_of(homes, wishes, n)
-    scratch = exchange.scratch_for(n)
-    alive = np.ones(len(homes), dtype=np.uint8)
+    stage = stage_of(graph, size, GENERAL, n_parts=n_parts)
+    task, scratch = stage.task, stage.scratches[0]
     for claim, home in enumerate(homes):
         expected = first_exchange(homes, wishes, claim, size)
-        seen = exchange.look_back(graph, alive, scratch, home, 1, size, GENERAL)
-        found = exchange.find(graph, alive, scratch, claim, size, GENERAL, seen)
+        seen = exchange.look_back(task, scratch, home, 1)
+        found = exchange.find(task, scratch, claim, seen)
         assert found == (expected is not None)
         if expected:
             assert graph.wish_claim[scratch.path[:size]].tolist() == expected
@@ -302,12 +356,12 @@ def test_after_gapless_sizes_no_exchange_is_left(
 ) -> None:
     homes, wishes, n = market
     graph = graph_of(homes, wishes, n)
-    progress, scratch = progress_of(graph), exchange.scratch_for(n)
+    made = nobody_moved(graph)
     for size in range(2, n + 1):
-        run_stage(graph, progress, scratch, size, GAPLESS)
+        stage_of(graph, size, GAPLESS, made).run(lambda _done, _total: None)
         left = nx.DiGraph(
             (homes[i], p)
-            for i in itertools.compress(range(len(homes)), progress.alive)
+            for i in itertools.compress(range(len(homes)), made.moved_by == -1)
             for p in wishes[i]
         )
         assert not list(nx.simple_cycles(left, length_bound=size))

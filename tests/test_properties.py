@@ -35,7 +35,7 @@ from strategies import (
 )
 
 from jiepin.core import Outcome, Round, Stage, reference, solve, terms
-from jiepin.core.mechanisms import staged
+from jiepin.core.mechanisms import exchange_stage
 from jiepin.core.reference import Applicant, Position, Step, Wish
 
 DEFAULT = 300 if numba.config.DISABLE_JIT else 2000
@@ -89,7 +89,7 @@ def kinds_of_moves(outcome: Outcome) -> Iterator[str]:
 @THEOREM
 @given(cases())
 def test_threads_and_batches_do_not_matter(case: Case) -> None:
-    with mock.patch.object(staged, "BATCH", 3):
+    with mock.patch.object(exchange_stage, "SMALLEST_AHEAD", 3):
         found = solved(case, threads=2)
     assert_same(found, solved(case))
 

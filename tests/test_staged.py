@@ -9,7 +9,7 @@ import pytest
 from small_rounds import EXCHANGES, ONE_WAY, random_round, random_rules, rules_of
 
 from jiepin.core import BadRound, Limits, Round, Rules, Stage, reference, solve
-from jiepin.core.mechanisms import staged
+from jiepin.core.mechanisms import exchange_stage
 
 ROUNDS = Path(__file__).resolve().parents[1] / "fixtures" / "rounds"
 
@@ -21,7 +21,8 @@ def test_threads_and_batches_change_nothing(
     round_, rules = random_round(tmp_path, seed), random_rules(seed)
     expected = reference.solve(round_, rules, seed)
     for threads, batch in ((1, 4096), (1, 1), (2, 1), (2, 3), (4, 7), (4, 4096)):
-        monkeypatch.setattr(staged, "BATCH", batch)
+        monkeypatch.setattr(exchange_stage, "SMALLEST_ALONE", batch)
+        monkeypatch.setattr(exchange_stage, "SMALLEST_AHEAD", batch)
         outcome = solve(round_, rules, seed, threads)
         assert outcome.assignments.equals(expected.assignments)
         assert outcome.exchanges.equals(expected.exchanges)

@@ -28,112 +28,125 @@ class Lists(NamedTuple):
     points: npt.NDArray[np.int64]
 
 
-class Wishes(NamedTuple):
-    """Wishes in wish order, applicant by applicant, and the claims they belong to.
+class Forms(NamedTuple):
+    """What is listed row by row, and what is needed to make sense of it.
 
-    Wishes of applicant i are list_start[i] up to list_start[i + 1].
+    A claim is the set of an applicant's wishes of one points value. Each county listed
+    is a slot; a claim is in the first slot of its points, so a slot holds one claim or
+    none. With `best` all wishes count with the most points of the applicant.
     """
 
-    list_start: IndexArray
-    position: IndexArray  # wish -> position
-    choice: IndexArray  # wish -> 1-based number of the school in the list
-    claim: IndexArray  # wish -> claim
-    points: npt.NDArray[np.int64]  # claim -> hundredths
-    holder: IndexArray  # claim -> applicant
-    length: IndexArray  # claim -> its number of wishes
+    lists: Lists
+    home_of: IndexArray  # row -> position
+    position_at: IndexArray  # subject * n_schools + school -> position or NOWHERE
+    county_of_school: IndexArray
+    best: bool
+
+
+class Slots(NamedTuple):
+    """The claims by slot, and how many wishes each row has."""
+
+    points: npt.NDArray[np.int64]  # hundredths
+    length: IndexArray  # number of wishes; 0 where there is no claim
+    n_wishes: IndexArray  # shape (n_rows,)
+
+
+class Layout(NamedTuple):
+    """The wishes claim by claim, to be filled."""
+
+    claim_of_slot: IndexArray
+    cursor: IndexArray  # claim -> where its next wish goes
+    list_cursor: IndexArray  # row -> where its wishes go in list_wish
+    wish_position: IndexArray
+    wish_choice: IndexArray  # 1-based number of the school in the list
+    wish_claim: IndexArray
+    list_wish: IndexArray  # the wishes of each applicant in wish order
 
 
 @compiled
-def points_for(lists: Lists, row: int, county: int) -> int:
-    """Return a teacher's points for a county; -1 where it is not wished."""
-    for k in range(lists.county_start[row], lists.county_start[row + 1]):
+def slot_of(forms: Forms, row: int, school: int) -> int:
+    """Return the slot of a choice, or NOWHERE if its county is not listed."""
+    lists, county = forms.lists, forms.county_of_school[school]
+    first = lists.county_start[row]
+    for k in range(first, lists.county_start[row + 1]):
         if lists.counties[k] == county:
-            return int(lists.points[k])
-    return -1
+            if forms.best:
+                return int(first)
+            for same in range(first, k):
+                if lists.points[same] == lists.points[k]:
+                    return same
+            return k
+    return NOWHERE
 
 
 @compiled
-def best_points(lists: Lists, row: int, county_of_school: IndexArray) -> int:
-    """Return the most points a teacher has for any of its own choices, or -1."""
-    best = -1
+def most_points(forms: Forms, row: int) -> int:
+    """Return the most points of a row for any of its choices."""
+    lists, most = forms.lists, 0
     for c in range(lists.choice_start[row], lists.choice_start[row + 1]):
-        points = points_for(lists, row, county_of_school[lists.choices[c]])
-        best = max(best, points)
-    return best
+        county = forms.county_of_school[lists.choices[c]]
+        for k in range(lists.county_start[row], lists.county_start[row + 1]):
+            if lists.counties[k] == county:
+                most = max(most, lists.points[k])
+    return most
 
 
 @compiled
-def count_wishes(
-    lists: Lists,
-    home_of_row: IndexArray,
-    position_at: IndexArray,
-    n_schools: int,
-    n_wishes: IndexArray,
-) -> None:
-    """Count each row's wishes for positions that exist, home left out.
+def position_of(forms: Forms, row: int, subject: int, school: int) -> int:
+    """Return the position of a wish, or NOWHERE if there is none or it is home."""
+    n_schools = len(forms.county_of_school)
+    position = forms.position_at[subject * n_schools + school]
+    return NOWHERE if position == forms.home_of[row] else position
 
-    position_at has a position index or NOWHERE for subject * n_schools + school.
-    """
-    for row in range(len(home_of_row)):
-        count = 0
+
+@compiled
+def count_wishes(forms: Forms, slots: Slots, first: int, last: int) -> None:
+    """Count the wishes of some rows, slot by slot."""
+    lists = forms.lists
+    for row in range(first, last):
+        low, high = lists.county_start[row], lists.county_start[row + 1]
+        for slot in range(low, high):
+            slots.length[slot] = 0
+            slots.points[slot] = lists.points[slot]
+        if forms.best and low < high:
+            slots.points[low] = most_points(forms, row)
+        n_wishes = 0
         for c in range(lists.choice_start[row], lists.choice_start[row + 1]):
+            school = lists.choices[c]
+            slot = slot_of(forms, row, school)
+            if slot == NOWHERE:
+                continue
+            n = 0
             for s in range(lists.subject_start[row], lists.subject_start[row + 1]):
-                at = lists.subjects[s] * n_schools + lists.choices[c]
-                position = position_at[at]
-                if position != NOWHERE and position != home_of_row[row]:
-                    count += 1
-        n_wishes[row] = count
+                n += position_of(forms, row, lists.subjects[s], school) != NOWHERE
+            slots.length[slot] += n
+            n_wishes += n
+        slots.n_wishes[row] = n_wishes
 
 
 @compiled
-def fill_wishes(
-    lists: Lists,
-    applicant_of: IndexArray,
-    home_of_row: IndexArray,
-    position_at: IndexArray,
-    n_schools: int,
-    county_of_school: IndexArray,
-    best: bool,
-    wishes: Wishes,
-) -> int:
-    """Fill each applicant's wishes in wish order, and return how many claims they make.
-
-    applicant_of[row] is whose lists stand in a row; position_at as in count_wishes.
-    A claim is the set of an applicant's wishes of one points value; claims are numbered
-    row by row as their first wishes come. With `best` all wishes count with
-    the most points of the applicant.
-    """
-    n_claims = 0
-    for row in range(len(home_of_row)):
-        i = applicant_of[row]
-        w, first_claim = wishes.list_start[i], n_claims
-        most = best_points(lists, row, county_of_school) if best else -1
-        first = lists.choice_start[row]
-        for c in range(first, lists.choice_start[row + 1]):
+def fill_wishes(forms: Forms, layout: Layout, first: int, last: int) -> None:
+    """Lay out the wishes of some rows."""
+    lists = forms.lists
+    for row in range(first, last):
+        w, begin = layout.list_cursor[row], lists.choice_start[row]
+        for c in range(begin, lists.choice_start[row + 1]):
             school = lists.choices[c]
-            points = most
-            if not best:
-                points = points_for(lists, row, county_of_school[school])
-            claim = NOWHERE
+            slot = slot_of(forms, row, school)
+            if slot == NOWHERE:
+                continue
+            claim = layout.claim_of_slot[slot]
             for s in range(lists.subject_start[row], lists.subject_start[row + 1]):
-                at = position_at[lists.subjects[s] * n_schools + school]
-                if at == NOWHERE or at == home_of_row[row]:
+                position = position_of(forms, row, lists.subjects[s], school)
+                if position == NOWHERE:
                     continue
-                if claim == NOWHERE:
-                    claim = first_claim
-                    while claim < n_claims and wishes.points[claim] != points:
-                        claim += 1
-                    if claim == n_claims:
-                        wishes.points[claim] = points
-                        wishes.holder[claim] = i
-                        wishes.length[claim] = 0
-                        n_claims += 1
-                wishes.position[w] = at
-                wishes.choice[w] = c - first + 1
-                wishes.claim[w] = claim
-                wishes.length[claim] += 1
+                at = layout.cursor[claim]
+                layout.cursor[claim] = at + 1
+                layout.wish_position[at] = position
+                layout.wish_choice[at] = c - begin + 1
+                layout.wish_claim[at] = claim
+                layout.list_wish[w] = at
                 w += 1
-    return n_claims
 
 
 @compiled
@@ -142,7 +155,8 @@ def group(keys: IndexArray, starts: IndexArray, members: IndexArray) -> None:
 
     starts, of length n + 1, gets where the members of each key begin.
     """
-    starts[:] = 0
+    for k in range(len(starts)):
+        starts[k] = 0
     for key in keys:
         starts[key + 1] += 1
     for k in range(1, len(starts)):
@@ -154,48 +168,3 @@ def group(keys: IndexArray, starts: IndexArray, members: IndexArray) -> None:
     for k in range(len(starts) - 1, 0, -1):
         starts[k] = starts[k - 1]
     starts[0] = 0
-
-
-@compiled
-def regroup_wishes(
-    wishes: Wishes,
-    new_claim: IndexArray,
-    cursor: IndexArray,
-    wish_position: IndexArray,
-    wish_choice: IndexArray,
-    wish_claim: IndexArray,
-    list_wish: IndexArray,
-    wisher_start: IndexArray,
-) -> None:
-    """Lay the wishes out claim by claim, claim c becoming new_claim[c].
-
-    cursor starts as where the wishes of each new claim begin. list_wish gets the new
-    place of each wish in wish order, wisher_start where the wishers of each position
-    begin.
-    """
-    wisher_start[:] = 0
-    for w in range(len(wishes.claim)):
-        claim, position = new_claim[wishes.claim[w]], wishes.position[w]
-        at = cursor[claim]
-        cursor[claim] = at + 1
-        wish_position[at] = position
-        wish_choice[at] = wishes.choice[w]
-        wish_claim[at] = claim
-        list_wish[w] = at
-        wisher_start[position + 1] += 1
-    for p in range(1, len(wisher_start)):
-        wisher_start[p] += wisher_start[p - 1]
-
-
-@compiled
-def fill_wishers(
-    wish_position: IndexArray,
-    wish_claim: IndexArray,
-    cursor: IndexArray,
-    wisher: IndexArray,
-) -> None:
-    """List for each position the claims that wish it; cursor starts as wisher_start."""
-    for w in range(len(wish_position)):
-        at = cursor[wish_position[w]]
-        wisher[at] = wish_claim[w]
-        cursor[wish_position[w]] = at + 1

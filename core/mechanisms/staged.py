@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,14 @@ import polars as pl
 
 from jiepin.core import terms
 from jiepin.core.kernels import exchange, one_way
-from jiepin.core.kernels.compiling import FlagArray, IndexArray
+from jiepin.core.kernels.compiling import IndexArray
+from jiepin.core.kernels.encode import group
 from jiepin.core.market import Encoded, Market, encode
+from jiepin.core.mechanisms.exchange_stage import ExchangeStage
 from jiepin.core.outcome import ASSIGNMENT_SCHEMA, Outcome
 from jiepin.core.round import Round
 from jiepin.core.rules import Rules, Stage
-
-BATCH = 512  # claims searched ahead together before they are taken one by one
+from jiepin.core.workers import Workers
 
 Report = Callable[[str, int, int], None]  # stage name, claims done, claims in all
 
@@ -44,7 +45,8 @@ def solve(
     [['T1', 'T3']]
     """
     start = time.perf_counter()
-    encoded = encode(round_, rules, seed)
+    with Workers(threads) as workers:
+        encoded = encode(round_, rules, seed, workers)
     encoded_at = time.perf_counter()
     moves = run(encoded, rules, threads, report)
     solved_at = time.perf_counter()
@@ -82,7 +84,11 @@ def run(
     The answer does not depend on threads. Sizes of exchanges that ran before make the
     search of later ones shorter: with none of 2 … k - 1 left, it never goes wrong.
     """
-    state = _State(encoded, threads, report or _silent)
+    with Workers(threads) as workers:
+        return _run(_State(encoded, workers, report or _silent), rules)
+
+
+def _run(state: _State, rules: Rules) -> Moves:
     sizes_run = {1}
     for number, stage in enumerate(rules.stages):
         if stage.kind == terms.ONE_WAY:
@@ -167,12 +173,11 @@ class _State:
     """What has happened so far; the market itself is never written."""
 
     encoded: Encoded
-    threads: int
+    workers: Workers
     report: Report
     seats: npt.NDArray[np.int64] = field(init=False)
     stage_of: IndexArray = field(init=False)
-    progress: exchange.Progress = field(init=False)
-    scratches: list[exchange.Scratch] = field(init=False)  # one per thread
+    made: exchange.Made = field(init=False)
     sizes: list[IndexArray] = field(default_factory=list)
     exchange_stages: list[IndexArray] = field(default_factory=list)
     n_exchanged: int = 0  # members of exchanges of the stages that are closed
@@ -181,15 +186,24 @@ class _State:
         market = self.market
         self.seats = market.seats.copy()
         self.stage_of = np.full(market.n_applicants, terms.NOBODY, dtype=np.int32)
-        self.progress = exchange.Progress(
-            alive=np.ones(market.n_claims, dtype=np.uint8),
+        self.made = exchange.Made(
             moved_by=np.full(market.n_applicants, terms.NOBODY, dtype=np.int32),
             members=np.empty(market.n_applicants, dtype=np.int32),
             n_members=np.zeros(1, dtype=np.int32),
         )
-        self.scratches = [
-            exchange.scratch_for(market.n_positions) for _ in range(self.threads)
-        ]
+
+    @cached_property
+    def links(self) -> exchange.Links:
+        return exchange.links_for(self.market.graph, self.workers.n)
+
+    @cached_property
+    def wishers(self) -> tuple[IndexArray, IndexArray]:
+        """Starts and wishes: those for p are wishes[starts[p]:starts[p + 1]]."""
+        position = self.market.graph.wish_position
+        starts = np.empty(self.market.n_positions + 1, dtype=np.int32)
+        wishes = np.empty_like(position)
+        group(position, starts, wishes)
+        return starts, wishes
 
     @property
     def market(self) -> Market:
@@ -197,10 +211,10 @@ class _State:
 
     def close_stage(self, number: int, stage: Stage) -> None:
         """Note the stage of all who moved since the last one was closed."""
-        moved = self.progress.moved_by != terms.NOBODY
+        moved = self.made.moved_by != terms.NOBODY
         self.stage_of[moved & (self.stage_of == terms.NOBODY)] = number
         if stage.kind == terms.EXCHANGE:
-            n_members = int(self.progress.n_members[0])
+            n_members = int(self.made.n_members[0])
             n_made = (n_members - self.n_exchanged) // stage.size
             self.n_exchanged = n_members
             self.sizes.append(np.full(n_made, stage.size, dtype=np.int32))
@@ -211,9 +225,9 @@ class _State:
         sizes = np.concatenate([np.empty(0, dtype=np.int32), *self.sizes])
         stages = np.concatenate([np.empty(0, dtype=np.int32), *self.exchange_stages])
         return Moves(
-            moved_by=self.progress.moved_by,
+            moved_by=self.made.moved_by,
             stage_of=self.stage_of,
-            members=self.progress.members[: self.n_exchanged],
+            members=self.made.members[: self.n_exchanged],
             starts=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
             exchange_stage=stages.astype(np.int32),
         )
@@ -223,7 +237,7 @@ class _State:
         self.report(stage.name, 0, 1)
         encoded, home_of = self.encoded, self.market.home_of
         offered = encoded.swap_only == 0
-        applies = offered[home_of] & (self.progress.moved_by == terms.NOBODY)
+        applies = offered[home_of] & (self.made.moved_by == terms.NOBODY)
         if stage.applicants is not None:
             applies &= encoded.in_group(stage.applicants) == 1
         if stage.schools is not None:
@@ -246,18 +260,17 @@ class _State:
         After a pass an open seat is one that nobody left wants, so only those who wish
         a seat that has just been left can move in the next pass.
         """
-        graph = self.market.graph
-        starts, ends = graph.wisher_start[positions], graph.wisher_start[positions + 1]
-        parts = [graph.wisher[a:b] for a, b in zip(starts, ends, strict=True)]
-        claims = np.concatenate([np.empty(0, dtype=np.int32), *parts])
-        return np.unique(graph.holder_of[claims])
+        graph, (starts, wishes) = self.market.graph, self.wishers
+        parts = [wishes[starts[p] : starts[p + 1]] for p in positions]
+        found = np.concatenate([np.empty(0, dtype=np.int32), *parts])
+        return np.unique(graph.holder_of[graph.wish_claim[found]])
 
     def one_pass(
         self, proposers: IndexArray, offered: npt.NDArray[np.bool_]
     ) -> IndexArray:
         """Run deferred acceptance once, move those kept, and return them."""
         market, graph = self.market, self.market.graph
-        n_wishers = np.diff(graph.wisher_start)
+        n_wishers = np.bincount(graph.wish_position, minlength=market.n_positions)
         room = np.where(offered, np.minimum(self.seats, n_wishers), 0)
         seat_start = np.concatenate([[0], np.cumsum(room)]).astype(np.int64)
         kept = np.full(int(seat_start[-1]), terms.NOBODY, dtype=np.int32)
@@ -278,43 +291,12 @@ class _State:
         self.seats -= n_kept
         wishes = kept[kept != terms.NOBODY]
         movers: IndexArray = graph.holder_of[graph.wish_claim[wishes]]
-        self.progress.moved_by[movers] = wishes
-        exchange.leave_by(graph, self.progress.alive, wishes)
+        self.made.moved_by[movers] = wishes
         return movers
 
     def run_exchanges(self, stage: Stage, gapless: bool) -> None:
-        """Try every claim of those not yet moved once, in claim order.
-
-        Several threads search a batch of claims ahead of time; what they find holds
-        unless a claim before it in the batch has taken a member away.
-        """
-        market = self.market
-        state = np.full(market.n_claims, exchange.UNTRIED, dtype=np.uint8)
-        paths = np.empty((market.n_claims, stage.size), dtype=np.int32)
-        search = (stage.size, gapless, state, paths)
-        claims = market.claim_order[self.progress.alive[market.claim_order] == 1]
-        with ThreadPoolExecutor(self.threads) as pool:
-            for start in range(0, len(claims), BATCH):
-                self.report(stage.name, start, len(claims))
-                batch = claims[start : start + BATCH]
-                if self.threads > 1:
-                    self.look_ahead(pool, batch, search)
-                progress, scratch = self.progress, self.scratches[0]
-                exchange.commit(market.graph, progress, scratch, batch, *search)
-        self.report(stage.name, len(claims), len(claims))
-
-    def look_ahead(
-        self,
-        pool: ThreadPoolExecutor,
-        claims: IndexArray,
-        search: tuple[int, bool, FlagArray, IndexArray],
-    ) -> None:
-        """Let all threads search claims; what two write to one place is the same."""
-        graph, alive = self.market.graph, self.progress.alive
-        parts = [claims[k :: self.threads].copy() for k in range(self.threads)]
-        jobs = [
-            pool.submit(exchange.look_ahead, graph, alive, scratch, part, *search)
-            for scratch, part in zip(self.scratches, parts, strict=True)
-        ]
-        for job in jobs:
-            job.result()
+        """Try every claim of those not yet moved once, in claim order."""
+        exchanges = ExchangeStage(
+            self.market, stage.size, gapless, self.made, self.links, self.workers
+        )
+        exchanges.run(partial(self.report, stage.name))
