@@ -7,6 +7,7 @@ is looked at one by one, at most a hundred per check.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ UNKNOWN = -1  # index of a code that its table does not have
 BLOCK = 1 << 12  # rows checked together
 _HUNDREDTHS = r"^[0-9]{1,9}(\.[0-9]{1,2})?$"
 _DATE = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}$"
+_CODE_LISTS = ("subjects", "counties", "choices")
 _POINTS = "a number from 0 with at most two decimals, as in 65.25"
 
 
@@ -399,6 +401,7 @@ def check_teachers(
     code_tables = _code_tables(directory)
     typed = table.frame.select(_typed_columns(table, code_tables))
     teachers = _Teachers(table, typed, directory, findings)
+    teachers.look_ahead()
     _check_codes(table, "teacher_id", findings)
     for column, codes in code_tables.items():
         if column in teachers.lists:
@@ -408,7 +411,7 @@ def check_teachers(
     teachers.check_numbers()
     teachers.check_subjects()
     teachers.check_choices()
-    for column in ("subjects", "counties", "choices"):
+    for column in _CODE_LISTS:
         teachers.check_listed_twice(column)
     if limits is not None:
         teachers.check_limits(limits)
@@ -463,6 +466,13 @@ class _Teachers:
     typed: pl.DataFrame
     directory: Directory
     findings: Findings
+
+    def look_ahead(self) -> None:
+        """Do what takes longest, two things at a time: NumPy works without the lock."""
+        with ThreadPoolExecutor(2) as pool:
+            suspects = pool.submit(lambda: self.suspects)
+            repeats = pool.submit(lambda: self.repeats)
+        suspects.result(), repeats.result()
 
     @cached_property
     def home(self) -> IndexArray:
@@ -535,7 +545,7 @@ class _Teachers:
 
     def check_choices(self) -> None:
         """Report the schools listed that may not be, each for one reason."""
-        suspects = self.suspect_choices()
+        suspects = self.suspects
         if not len(suspects):
             return
         choices = self.lists["choices"]
@@ -553,8 +563,9 @@ class _Teachers:
         ):
             self.report(kind, "choices", suspects[bad], expected)
 
-    def suspect_choices(self) -> RowArray:
-        """Return the entries that are not at once seen to be as they should.
+    @cached_property
+    def suspects(self) -> RowArray:
+        """The entries of choices that are not at once seen to be as they should.
 
         Level and county of a school make one number, its kind; a choice is good when
         its kind is one of those wished and it is not the home school.
@@ -587,8 +598,15 @@ class _Teachers:
             inside |= wished.entry(place) == county
         return ~inside
 
+    @cached_property
+    def repeats(self) -> dict[str, RowArray]:
+        """The rows of each list column that name something twice."""
+        return {
+            column: self.lists[column].rows_with_repeats() for column in _CODE_LISTS
+        }
+
     def check_listed_twice(self, column: str) -> None:
-        rows = self.lists[column].rows_with_repeats()
+        rows = self.repeats[column]
         if not len(rows):
             return
         # unknown entries are all null, and reported on their own

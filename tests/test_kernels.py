@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from jiepin.core.kernels import encode, exchange, one_way
 from jiepin.core.kernels.compiling import IndexArray
+from jiepin.core.kernels.components import connect
 from jiepin.core.market import Market
 from jiepin.core.mechanisms.exchange_stage import ExchangeStage
 from jiepin.core.workers import Workers
@@ -73,7 +74,11 @@ def stage_of(
     """A stage whose wishes are listed in so many parts, one after the other."""
     links = exchange.links_for(graph, n_parts)
     made = nobody_moved(graph) if made is None else made
-    stage = ExchangeStage(market_of(graph), size, gapless, made, links, InTurn(n_parts))
+    one_component = np.zeros(len(graph.claim_start) - 1, dtype=np.int32)
+    workers = InTurn(n_parts)
+    stage = ExchangeStage(
+        market_of(graph), size, gapless, made, links, workers, one_component
+    )
     stage.workers.each(stage.list_all)
     stage.list_anew()
     return stage
@@ -295,6 +300,13 @@ def test_links_list_who_is_left_from_both_ends(n_parts: int) -> None:
     assert links.n_wishes.sum() == 5
 
 
+def test_components_are_named_by_their_smallest_position() -> None:
+    graph = graph_of([0, 2, 3, 4], [[5], [1], [4], []], 7)
+    root = np.empty(7, dtype=np.int32)
+    connect(graph.home_of_claim, graph.wish_start, graph.wish_position, root)
+    assert root.tolist() == [0, 1, 1, 3, 3, 0, 6]
+
+
 @st.composite
 def markets(draw: st.DrawFn) -> tuple[list[int], list[list[int]], int]:
     n = draw(st.integers(2, 6))
@@ -365,3 +377,17 @@ def test_after_gapless_sizes_no_exchange_is_left(
             for p in wishes[i]
         )
         assert not list(nx.simple_cycles(left, length_bound=size))
+
+
+@given(markets())
+def test_components_are_those_of_networkx(
+    market: tuple[list[int], list[list[int]], int],
+) -> None:
+    homes, wishes, n = market
+    graph = graph_of(homes, wishes, n)
+    root = np.empty(n, dtype=np.int32)
+    connect(graph.home_of_claim, graph.wish_start, graph.wish_position, root)
+    whole = nx.Graph((homes[i], p) for i, wished in enumerate(wishes) for p in wished)
+    whole.add_nodes_from(range(n))
+    for component in nx.connected_components(whole):
+        assert {int(root[p]) for p in component} == {min(component)}

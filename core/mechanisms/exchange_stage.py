@@ -24,7 +24,9 @@ SHRUNK = 0.75  # wishes are listed anew when no more of the claims are left
 class ExchangeStage:
     """Exchanges of one size on a market, until no claim has one any more.
 
-    `gapless` says that no exchange of a smaller size is left.
+    `gapless` says that no exchange of a smaller size is left. Components of the market
+    are taken one after the other, since a small part of it stays in the cache; they do
+    not touch each other, so it is enough to number the exchanges afterwards.
     """
 
     market: Market
@@ -33,6 +35,7 @@ class ExchangeStage:
     made: exchange.Made
     links: exchange.Links  # made for as many parts as there are workers
     workers: Workers
+    component: IndexArray  # shape (n_positions,)
     task: exchange.Task = field(init=False)
     scratches: list[exchange.Scratch] = field(init=False)  # one per worker
 
@@ -57,8 +60,8 @@ class ExchangeStage:
 
     def run(self, report: Callable[[int, int], None]) -> None:
         """Try the claims; report is told how many are done, and of how many."""
-        order = self.market.claim_order
-        claims = order[self.task.alive[order] == 1]
+        claims = self.claims()
+        first = int(self.made.n_members[0])
         self.workers.each(self.list_all)
         start, n_listed = 0, float("inf")
         while start < len(claims):
@@ -74,7 +77,22 @@ class ExchangeStage:
                 self.look_ahead(batch)
             exchange.commit(self.task, self.scratches[0], batch, self.made)
             start += len(batch)
+        self.number_anew(first)
         report(len(claims), len(claims))
+
+    def claims(self) -> IndexArray:
+        """Return the claims to be tried: component by component, in claim order."""
+        order = self.market.claim_order
+        claims = order[self.task.alive[order] == 1]
+        component = self.component[self.market.graph.home_of_claim[claims]]
+        by_component: IndexArray = claims[np.argsort(component, kind="stable")]
+        return by_component
+
+    def number_anew(self, first: int) -> None:
+        """Bring the exchanges of this stage into the claim order of initiators."""
+        made = self.made.members[first : self.made.n_members[0]].reshape(-1, self.size)
+        initiators = self.market.graph.wish_claim[made[:, 0]]
+        made[:] = made[np.argsort(self.market.rank_of[initiators])]
 
     def batch_size(self, n_claims: int) -> int:
         """Return how many of the claims left are taken together."""

@@ -14,6 +14,7 @@ import polars as pl
 from jiepin.core import terms
 from jiepin.core.kernels import exchange, one_way
 from jiepin.core.kernels.compiling import IndexArray
+from jiepin.core.kernels.components import connect
 from jiepin.core.kernels.encode import group
 from jiepin.core.market import Encoded, Market, encode
 from jiepin.core.mechanisms.exchange_stage import ExchangeStage
@@ -197,6 +198,14 @@ class _State:
         return exchange.links_for(self.market.graph, self.workers.n)
 
     @cached_property
+    def component(self) -> IndexArray:
+        """A number for each position, equal where the market is connected."""
+        graph = self.market.graph
+        root = np.empty(self.market.n_positions, dtype=np.int32)
+        connect(graph.home_of_claim, graph.wish_start, graph.wish_position, root)
+        return root
+
+    @cached_property
     def wishers(self) -> tuple[IndexArray, IndexArray]:
         """Starts and wishes: those for p are wishes[starts[p]:starts[p + 1]]."""
         position = self.market.graph.wish_position
@@ -297,6 +306,12 @@ class _State:
     def run_exchanges(self, stage: Stage, gapless: bool) -> None:
         """Try every claim of those not yet moved once, in claim order."""
         exchanges = ExchangeStage(
-            self.market, stage.size, gapless, self.made, self.links, self.workers
+            self.market,
+            stage.size,
+            gapless,
+            self.made,
+            self.links,
+            self.workers,
+            self.component,
         )
         exchanges.run(partial(self.report, stage.name))
