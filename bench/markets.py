@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
+from jiepin.core import Round
 from jiepin.core.kernels.encode import Forms, Lists
-from jiepin.core.market import Homes, Market, count_claims, lay_out
+from jiepin.core.market import Encoded, Homes, Market, count_claims, lay_out
 from jiepin.core.workers import Workers
 
 N_COUNTIES = 22
@@ -21,8 +23,43 @@ def exchange_market(n_applicants: int, seed: int = 0) -> Market:
     positions inside two counties other than home (popularity = size × lognormal(0.6)),
     positions ∝ 1/rank^0.8 inside their county, in Plackett–Luce order.
     """
+    return union_of_markets(1, n_applicants, seed)
+
+
+def union_of_markets(n_parts: int, n_applicants: int, seed: int = 0) -> Market:
+    """Return one market of n_parts that do not touch, as the subjects of a round.
+
+    Each is drawn like E(n_applicants); points differ over all of them.
+    """
     rng = np.random.Generator(np.random.PCG64(seed))
-    n_positions = max(N_COUNTIES * N_WISHES, n_applicants // SEATS_PER_POSITION)
+    homes, wishes, n_positions = [], [], 0
+    for _ in range(n_parts):
+        home_of, wished, n_more = _drawn(rng, n_applicants)
+        homes.append(home_of + n_positions)
+        wishes.append(wished + n_positions)
+        n_positions += n_more
+    order = rng.permutation(n_parts * n_applicants)
+    return _laid_out(np.concatenate(homes), np.concatenate(wishes), n_positions, order)
+
+
+def encoded(market: Market) -> Encoded:
+    """Return a market as `staged.run` takes it, of a round without tables."""
+    nothing = pl.DataFrame()
+    indices = np.empty(0, dtype=np.int32)
+    round_ = Round(nothing, nothing, nothing, nothing)
+    return Encoded(market, round_, np.empty(0, np.int64), indices, indices, indices)
+
+
+def wishes_in_order(market: Market) -> npt.NDArray[np.int32]:
+    """Return the position of each wish, applicant by applicant, in wish order."""
+    return market.graph.wish_position[market.list_wish]
+
+
+def _drawn(
+    rng: np.random.Generator, n_applicants: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], int]:
+    """Draw where everybody sits and what they wish; return it and the positions."""
+    n_positions = max(300, n_applicants // SEATS_PER_POSITION)
     share = 1 / np.arange(1, N_COUNTIES + 1) ** 0.7
     bounds = np.round(np.cumsum(share / share.sum()) * n_positions).astype(np.int64)
     starts = np.concatenate([[0], bounds])
@@ -31,8 +68,17 @@ def exchange_market(n_applicants: int, seed: int = 0) -> Market:
     home_of = (np.arange(n_applicants) * n_positions // n_applicants).astype(np.int32)
     home_county = np.searchsorted(starts, home_of, side="right") - 1
     first, second = _two_counties(rng, home_county, pull)
-    position = _plackett_luce(rng, starts, first, second)
-    order = rng.permutation(n_applicants)
+    return home_of, _plackett_luce(rng, starts, first, second), n_positions
+
+
+def _laid_out(
+    home_of: npt.NDArray[np.int32],
+    wished: npt.NDArray[np.int32],
+    n_positions: int,
+    order: npt.NDArray[np.int64],
+) -> Market:
+    """Return the market of applicants by home, each with a row of wished positions."""
+    n_applicants = len(home_of)
     everyone = np.arange(n_applicants + 1)
     place = np.arange(n_positions, dtype=np.int32)
     homes = Homes(
@@ -45,7 +91,7 @@ def exchange_market(n_applicants: int, seed: int = 0) -> Market:
     )
     lists = Lists(
         choice_start=everyone * N_WISHES,
-        choices=position.ravel(),
+        choices=wished.ravel(),
         subject_start=everyone,
         subjects=np.zeros(n_applicants, dtype=np.int32),
         county_start=everyone,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -28,10 +31,15 @@ class Workers:
 
     def each(self, run: Callable[[int], None]) -> None:
         """Call run(0) … run(n - 1) at the same time; return when all are done."""
+        self.share(run, range(self.n))
+
+    def share(self, run: Callable[[Item], None], items: Iterable[Item]) -> None:
+        """Call run for each item, so many at the same time as there are workers."""
         if self._pool is None:
-            run(0)
+            for item in items:
+                run(item)
         else:
-            list(self._pool.map(run, range(self.n)))
+            list(self._pool.map(run, items))
 
     def __enter__(self) -> Workers:
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import networkx as nx
 import numpy as np
@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from jiepin.core.kernels import encode, exchange, one_way
 from jiepin.core.kernels.compiling import IndexArray
-from jiepin.core.kernels.components import connect
+from jiepin.core.kernels.components import blocks_of, connect
 from jiepin.core.market import Market
-from jiepin.core.mechanisms.exchange_stage import ExchangeStage
-from jiepin.core.workers import Workers
+from jiepin.core.mechanisms.exchange_stage import BlockSearch, ExchangeStage
+from jiepin.core.workers import Item, Workers
 
 GENERAL, GAPLESS = False, True
+MOST_PARTS = 5
 
 
 def ints(*values: int) -> IndexArray:
@@ -65,23 +66,26 @@ def nobody_moved(graph: exchange.Graph) -> exchange.Made:
 
 
 def stage_of(
-    graph: exchange.Graph,
-    size: int,
-    gapless: bool,
-    made: exchange.Made | None = None,
-    n_parts: int = 1,
+    graph: exchange.Graph, size: int, gapless: bool, made: exchange.Made | None = None
 ) -> ExchangeStage:
-    """A stage whose wishes are listed in so many parts, one after the other."""
-    links = exchange.links_for(graph, n_parts)
-    made = nobody_moved(graph) if made is None else made
-    one_component = np.zeros(len(graph.claim_start) - 1, dtype=np.int32)
-    workers = InTurn(n_parts)
-    stage = ExchangeStage(
-        market_of(graph), size, gapless, made, links, workers, one_component
+    return ExchangeStage(
+        market_of(graph),
+        size,
+        gapless,
+        nobody_moved(graph) if made is None else made,
+        exchange.links_for(graph, MOST_PARTS),
+        Workers(),
+        ints(0, len(graph.claim_start) - 1),
+        lambda _done, _total: None,
     )
-    stage.workers.each(stage.list_all)
-    stage.list_anew()
-    return stage
+
+
+def search_of(stage: ExchangeStage, n_parts: int = 1) -> BlockSearch:
+    """Search of all positions, their wishes listed in so many parts, one by one."""
+    search = BlockSearch(stage, stage.blocks()[0], InTurn(n_parts))
+    search.workers.each(search.list_all)
+    search.list_anew()
+    return search
 
 
 class InTurn(Workers):
@@ -90,16 +94,16 @@ class InTurn(Workers):
     def __post_init__(self) -> None:
         pass
 
-    def each(self, run: Callable[[int], None]) -> None:
-        for part in range(self.n):
-            run(part)
+    def share(self, run: Callable[[Item], None], items: Iterable[Item]) -> None:
+        for item in items:
+            run(item)
 
 
 def commit_all(
     graph: exchange.Graph, size: int, gapless: bool
 ) -> tuple[exchange.Made, int]:
     made = nobody_moved(graph)
-    stage_of(graph, size, gapless, made).run(lambda _done, _total: None)
+    stage_of(graph, size, gapless, made).run()
     return made, int(made.n_members[0]) // size
 
 
@@ -249,26 +253,54 @@ def test_positions_on_the_path_differ() -> None:
     assert commit_all(graph, 2, GAPLESS)[1] == 2
 
 
+def scout(search: BlockSearch, *claims: int) -> None:
+    """Search claims ahead of time, with nobody else at work."""
+    task, scratch = search.task, search.scratches[0]
+    exchange.scout(task, scratch, ints(*claims), ints(0), 0)
+
+
 def test_a_claim_that_lost_a_member_is_searched_again() -> None:
     graph = graph_of([0, 1, 2], [[2, 1], [2], [0, 1]], 3)
-    stage = stage_of(graph, 2, GAPLESS)
-    task, scratch = stage.task, stage.scratches[0]
-    exchange.look_ahead(task, scratch, ints(0, 1, 2))
+    search = search_of(stage_of(graph, 2, GAPLESS))
+    task = search.task
+    scout(search, 0, 1, 2)
     assert task.state.tolist() == [exchange.FOUND] * 3
     assert task.paths.tolist() == [[0, 3], [2, 4], [3, 0]]
-    exchange.commit(task, scratch, ints(1, 0), stage.made)
+    search.take(ints(1, 0))
     assert task.state[0] == exchange.FAILED
-    assert stage.made.members[: stage.made.n_members[0]].tolist() == [2, 4]
+    assert search.made.members[: search.made.n_members[0]].tolist() == [2, 4]
+    assert not task.held.any()
+
+
+def test_a_home_that_is_held_is_searched_without_what_is_noted_there() -> None:
+    graph = graph_of([0, 1, 2], [[2, 1], [2], [0, 1]], 3)
+    search = search_of(stage_of(graph, 2, GAPLESS))
+    task = search.task
+    task.held[0] = task.held[1] = 1
+    task.state[0], task.paths[0] = exchange.FOUND, (1, 2)  # half written
+    search.take(ints(0, 1))
+    assert search.made.members[: search.made.n_members[0]].tolist() == [0, 3]
+    assert task.alive.tolist() == [0, 0, 0]
+    assert task.held.tolist() == [1, 1, 0]
+
+
+def test_a_scout_keeps_before_who_commits() -> None:
+    graph = graph_of([0, 1, 2, 3], [[1], [0], [3], [2]], 4)
+    search = search_of(stage_of(graph, 2, GAPLESS))
+    task, scratch = search.task, search.scratches[0]
+    task.held[3] = 1
+    exchange.scout(task, scratch, ints(0, 1, 2, 3), ints(1), 1)
+    untried, found = exchange.UNTRIED, exchange.FOUND
+    assert task.state.tolist() == [untried, found, found, untried]
 
 
 def test_who_fails_leaves_the_stage() -> None:
-    graph = graph_of([0, 1, 2], [[1], [2], [1]], 3)
-    stage = stage_of(graph, 2, GAPLESS)
-    assert stage.task.alive.tolist() == [0, 1, 1]  # nobody wishes position 0
-    exchange.look_ahead(stage.task, stage.scratches[0], ints(1))
-    assert stage.task.state[1] == exchange.FOUND
-    lonely = stage_of(graph_of([0, 1, 2], [[1], [2], [0]], 3), 2, GAPLESS)
-    exchange.look_ahead(lonely.task, lonely.scratches[0], ints(1))
+    search = search_of(stage_of(graph_of([0, 1, 2], [[1], [2], [1]], 3), 2, GAPLESS))
+    assert search.task.alive.tolist() == [0, 1, 1]  # nobody wishes position 0
+    scout(search, 1)
+    assert search.task.state[1] == exchange.FOUND
+    lonely = search_of(stage_of(graph_of([0, 1, 2], [[1], [2], [0]], 3), 2, GAPLESS))
+    scout(lonely, 1)
     assert lonely.task.alive.tolist() == [1, 0, 1]
 
 
@@ -286,16 +318,15 @@ def test_all_claims_of_a_mover_leave() -> None:
     assert alive.tolist() == [0, 0, 1]
 
 
-@pytest.mark.parametrize("n_parts", [1, 2, 3, 5])
+@pytest.mark.parametrize("n_parts", [1, 2, 3, MOST_PARTS])
 def test_links_list_who_is_left_from_both_ends(n_parts: int) -> None:
     # three sit at position 1 and wish 0 twice; nobody wishes 3, nobody sits at 4
     graph = graph_of([0, 1, 1, 1, 3], [[1, 4], [0], [0, 1], [3], [0]], 5)
     graph.wish_position[graph.wish_position == 3] = 4
-    links = stage_of(graph, 2, GAPLESS, n_parts=n_parts).task.links
+    links = search_of(stage_of(graph, 2, GAPLESS), n_parts).task.links
     listed = [links.out_position[a:b].tolist() for a, b in links.out]
     assert listed == [[1], [0, 0, 1], [], [0], []]
-    starts = links.in_start.tolist()
-    sources = [links.in_position[a:b].tolist() for a, b in itertools.pairwise(starts)]
+    sources = [links.in_position[a:b].tolist() for a, b in links.into]
     assert sources == [[1, 3], [0, 1], [], [], []]
     assert links.n_wishes.sum() == 5
 
@@ -305,6 +336,28 @@ def test_components_are_named_by_their_smallest_position() -> None:
     root = np.empty(7, dtype=np.int32)
     connect(graph.home_of_claim, graph.wish_start, graph.wish_position, root)
     assert root.tolist() == [0, 1, 1, 3, 3, 0, 6]
+
+
+def test_blocks_hold_whole_components() -> None:
+    root = ints(0, 1, 0, 3, 4, 4, 6)
+    claims = ints(0, 2, 2, 4, 5, 6, 7, 8)
+    assert blocks_of(root, claims, 1).tolist() == [0, 3, 4, 6, 7]
+    assert blocks_of(root, claims, 5).tolist() == [0, 4, 7]
+    assert blocks_of(root, claims, 99).tolist() == [0, 7]
+
+
+def test_blocks_are_searched_on_their_own() -> None:
+    graph = graph_of([0, 1, 2, 3, 3], [[1], [0], [3], [], [2]], 4)
+    for bounds in (ints(0, 4), ints(0, 2, 4)):
+        made = nobody_moved(graph)
+        stage = stage_of(graph, 2, GAPLESS, made)
+        stage.market = stage.market._replace(
+            claim_order=ints(2, 0, 1, 4, 3), rank_of=ints(1, 2, 0, 4, 3)
+        )
+        stage.bounds = bounds
+        assert len(stage.blocks()) == len(bounds) - 1
+        stage.run()
+        assert made.members[: made.n_members[0]].tolist() == [2, 3, 0, 1]
 
 
 @st.composite
@@ -350,8 +403,8 @@ def test_the_first_exchange_is_found(
 ) -> None:
     homes, wishes, n = market
     graph = graph_of(homes, wishes, n)
-    stage = stage_of(graph, size, GENERAL, n_parts=n_parts)
-    task, scratch = stage.task, stage.scratches[0]
+    search = search_of(stage_of(graph, size, GENERAL), n_parts)
+    task, scratch = search.task, search.scratches[0]
     for claim, home in enumerate(homes):
         expected = first_exchange(homes, wishes, claim, size)
         seen = exchange.look_back(task, scratch, home, 1)
@@ -370,7 +423,7 @@ def test_after_gapless_sizes_no_exchange_is_left(
     graph = graph_of(homes, wishes, n)
     made = nobody_moved(graph)
     for size in range(2, n + 1):
-        stage_of(graph, size, GAPLESS, made).run(lambda _done, _total: None)
+        stage_of(graph, size, GAPLESS, made).run()
         left = nx.DiGraph(
             (homes[i], p)
             for i in itertools.compress(range(len(homes)), made.moved_by == -1)

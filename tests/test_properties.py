@@ -89,14 +89,16 @@ def test_moves_of_every_kind_were_compared() -> None:
     assert not kinds - SEEN.keys(), SEEN
 
 
-# As few claims at once as one, as many as there are; lists made anew never or always.
+# As few claims at once as one, as many as there are; lists made anew seldom or always;
+# scouts far ahead or close by; one block or many.
 BATCHES = st.fixed_dictionaries(
     {
-        "SMALLEST_ALONE": st.sampled_from((1, 2, 3, 1024)),
-        "SMALLEST_AHEAD": st.sampled_from((1, 2, 3, 5, 1024)),
-        "SHARE_ALONE": st.sampled_from((1, 4, 1 << 20)),
-        "SHARE_AHEAD": st.sampled_from((1, 4, 1 << 20)),
+        "SMALLEST": st.sampled_from((1, 2, 3, 1024)),
+        "SHARE": st.sampled_from((1, 4, 1 << 20)),
         "SHRUNK": st.sampled_from((0.01, 0.5, 0.75, 1.0)),
+        "LEAD": st.sampled_from((1, 2, 3, 32)),
+        "FEW": st.sampled_from((0, 5, 1 << 15)),
+        "SMALLEST_BLOCK": st.sampled_from((1, 4, 1 << 13)),
     }
 )
 

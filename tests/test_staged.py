@@ -21,8 +21,9 @@ def test_threads_and_batches_change_nothing(
     round_, rules = random_round(tmp_path, seed), random_rules(seed)
     expected = reference.solve(round_, rules, seed)
     for threads, batch in ((1, 4096), (1, 1), (2, 1), (2, 3), (4, 7), (4, 4096)):
-        monkeypatch.setattr(exchange_stage, "SMALLEST_ALONE", batch)
-        monkeypatch.setattr(exchange_stage, "SMALLEST_AHEAD", batch)
+        monkeypatch.setattr(exchange_stage, "SMALLEST", batch)
+        monkeypatch.setattr(exchange_stage, "SMALLEST_BLOCK", batch)
+        monkeypatch.setattr(exchange_stage, "FEW", 0)
         outcome = solve(round_, rules, seed, threads)
         assert outcome.assignments.equals(expected.assignments)
         assert outcome.exchanges.equals(expected.exchanges)

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from jiepin.core.kernels.compiling import IndexArray, compiled
+
+
+def blocks_of(root: IndexArray, claim_start: IndexArray, n_claims: int) -> IndexArray:
+    """Return where blocks of positions begin, and the end of the last.
+
+    No component is in two of them, and each but the last has about n_claims or more.
+    root is what `connect` writes, claim_start as in a Graph.
+
+    >>> root = np.array([0, 1, 0, 3, 4], dtype=np.int32)
+    >>> blocks_of(root, np.arange(6, dtype=np.int32), 1).tolist()
+    [0, 3, 4, 5]
+    """
+    positions = np.arange(len(root), dtype=np.int32)
+    last = np.empty_like(root)
+    last[root] = positions  # of a component; what is written last stays
+    open_until = np.maximum.accumulate(last[root])
+    starts = np.append(0, np.flatnonzero(open_until[:-1] == positions[:-1]) + 1)
+    _, first = np.unique(claim_start[starts] // n_claims, return_index=True)
+    return np.append(starts[first], len(root)).astype(np.int32)
 
 
 @compiled

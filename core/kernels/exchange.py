@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from jiepin.core.kernels.compiling import FlagArray, IndexArray, compiled
 from jiepin.core.kernels.prefetch import fetch
+from jiepin.core.kernels.turns import give_back, take
 
 UNTRIED, FAILED, FOUND = 0, 1, 2  # what is known of a claim in this stage
 MAX_SIZE = 10
@@ -49,16 +50,17 @@ class Links(NamedTuple):
 
     Those who sit at p have the wishes wish[out[p, 0]:out[p, 1]], claim by claim, for
     the positions out_position[...]; p is wished from the positions
-    in_position[in_start[p]:in_start[p + 1]], each there once. Wishes of claims that
-    have left since they were listed are still there.
+    in_position[into[p, 0]:into[p, 1]], each there once. Wishes of claims that have left
+    since they were listed are still there.
 
-    Threads list one part of the positions each: part t is bound[t] up to bound[t + 1].
+    A block of positions is listed at a time, by threads that list one part of it each:
+    part t is bound[t] up to bound[t + 1].
     """
 
     out: IndexArray  # shape (n_positions, 2)
     wish: IndexArray  # shape (n_wishes,)
     out_position: IndexArray  # shape (n_wishes,)
-    in_start: IndexArray  # shape (n_positions + 1,)
+    into: IndexArray  # shape (n_positions, 2)
     in_position: IndexArray  # shape (n_wishes,)
     alive_at: IndexArray  # shape (n_positions,): how many claims are
     bound: IndexArray  # shape (n_parts + 1,): positions
@@ -91,6 +93,7 @@ class Task(NamedTuple):
     alive: FlagArray  # shape (n_claims,): 1 while it may get an exchange in this stage
     state: FlagArray  # shape (n_claims,): UNTRIED, FAILED or FOUND
     paths: IndexArray  # shape (n_claims, size): the wishes of what was found
+    held: FlagArray  # shape (n_positions,): 1 while a thread searches its claims
 
 
 class Made(NamedTuple):
@@ -104,19 +107,29 @@ class Made(NamedTuple):
 def links_for(graph: Graph, n_parts: int) -> Links:
     """Return links without content, large enough for all wishes."""
     n_positions, n_wishes = len(graph.claim_start) - 1, len(graph.wish_position)
-    first_wish = graph.wish_start[graph.claim_start]
-    shares = np.linspace(0, n_wishes, n_parts + 1)[1:-1]
-    inner = np.searchsorted(first_wish[:-1], shares)
     return Links(
         out=np.empty((n_positions, 2), dtype=np.int32),
         wish=np.empty(n_wishes, dtype=np.int32),
         out_position=np.empty(n_wishes, dtype=np.int32),
-        in_start=np.empty(n_positions + 1, dtype=np.int32),
+        into=np.empty((n_positions, 2), dtype=np.int32),
         in_position=np.empty(n_wishes, dtype=np.int32),
         alive_at=np.empty(n_positions, dtype=np.int32),
-        bound=np.array([0, *inner, n_positions], dtype=np.int32),
+        bound=np.zeros(n_parts + 1, dtype=np.int32),
         n_wishes=np.zeros(n_parts, dtype=np.int64),
         tally=np.empty((n_parts, n_positions, 2), dtype=np.int32),
+    )
+
+
+def links_of_block(
+    links: Links, graph: Graph, low: int, high: int, n_parts: int
+) -> Links:
+    """Return the links that list positions low up to high, in parts of equal work."""
+    first_wish = graph.wish_start[graph.claim_start[low : high + 1]]
+    shares = np.linspace(first_wish[0], first_wish[-1], n_parts + 1)[1:-1]
+    inner = low + np.searchsorted(first_wish[:-1], shares)
+    return links._replace(
+        bound=np.array([low, *inner, high], dtype=np.int32),
+        n_wishes=np.zeros(n_parts, dtype=np.int64),
     )
 
 
@@ -159,7 +172,7 @@ def count_alive(graph: Graph, alive: FlagArray, links: Links, part: int) -> None
 def thin_out(graph: Graph, alive: FlagArray, links: Links, part: int) -> None:
     """Keep the wishes of those alive for where somebody is; count from how many."""
     tally = links.tally
-    for p in range(len(links.alive_at)):
+    for p in range(links.bound[0], links.bound[-1]):
         tally[part, p, 0], tally[part, p, 1] = -1, 0
     low = links.bound[part]
     first = links.out[low, 0] if low < links.bound[part + 1] else 0
@@ -186,17 +199,18 @@ def place_in(graph: Graph, alive: FlagArray, links: Links) -> None:
 
     Who sits where nobody wishes to go is part of no exchange and leaves the stage.
     """
-    n = 0
-    for p in range(len(links.alive_at)):
-        links.in_start[p] = n
+    low, high = links.bound[0], links.bound[-1]
+    n = graph.wish_start[graph.claim_start[low]]
+    for p in range(low, high):
+        links.into[p, 0] = n
         for part in range(len(links.n_wishes)):
             begin = n
             n += links.tally[part, p, 1]
             links.tally[part, p, 0], links.tally[part, p, 1] = -1, begin
-        if n == links.in_start[p]:
+        links.into[p, 1] = n
+        if n == links.into[p, 0]:
             for claim in range(graph.claim_start[p], graph.claim_start[p + 1]):
                 alive[claim] = 0
-    links.in_start[-1] = n
 
 
 @compiled
@@ -236,8 +250,8 @@ def look_back(task: Task, scratch: Scratch, home: int, n_claims: int) -> int:
     for depth in range(1, size):
         high, cost = n_marked, 0
         for k in range(low, high):
-            start = links.in_start[marked[k]]
-            cost += links.in_start[marked[k] + 1] - start
+            start = links.into[marked[k], 0]
+            cost += links.into[marked[k], 1] - start
             fetch(links.in_position, start)
         # about what it costs to go forward the rest of the way
         ahead = n_claims * task.per_claim * task.per_position ** (size - depth)
@@ -248,7 +262,7 @@ def look_back(task: Task, scratch: Scratch, home: int, n_claims: int) -> int:
         skip = MARKED if gapless else bit
         for k in range(low, high):
             q = marked[k]
-            for e in range(links.in_start[q], links.in_start[q + 1]):
+            for e in range(links.into[q, 0], links.into[q, 1]):
                 p = links.in_position[e]
                 if mark[p] & skip == 0 and p != home:
                     mark[p] |= MARKED | bit
@@ -398,30 +412,63 @@ def search(task: Task, scratch: Scratch, claim: int) -> None:
 
 
 @compiled
-def look_ahead(task: Task, scratch: Scratch, claims: IndexArray) -> None:
-    """Search claims while nobody moves."""
-    for claim in claims:
-        if is_open(task, claim):
-            search(task, scratch, claim)
+def scout(
+    task: Task, scratch: Scratch, claims: IndexArray, n_tried: IndexArray, lead: int
+) -> None:
+    """Search claims ahead of commit, which at the same time takes them in their order.
+
+    n_tried[0] is how far commit has come; a scout keeps `lead` claims before it.
+    """
+    k = lead
+    while k < len(claims):
+        claim = claims[k]
+        home = task.graph.home_of_claim[claim]
+        if task.alive[claim] and take(task.held, home):
+            if is_open(task, claim):
+                search(task, scratch, claim)
+            give_back(task.held, home)
+        k = max(k + 1, n_tried[0] + lead)
 
 
 @compiled
-def commit(task: Task, scratch: Scratch, claims: IndexArray, made: Made) -> None:
+def commit(
+    task: Task, scratch: Scratch, claims: IndexArray, n_tried: IndexArray, made: Made
+) -> None:
     """Take claims in their order and make each one's first exchange.
 
     An exchange found ahead of time still is the first one as long as all its members
-    are there; a claim whose exchange lost one is searched again.
+    are there, since nobody comes back; a claim whose exchange lost one is searched
+    again. While a scout searches a home, what it has noted there is not looked at.
     """
-    graph = task.graph
-    for claim in claims:
-        if is_open(task, claim):
-            search(task, scratch, claim)
-        if not task.alive[claim] or task.state[claim] != FOUND:
+    for k in range(len(claims)):
+        claim = claims[k]
+        n_tried[0] = k
+        if not task.alive[claim]:
             continue
-        for d in range(task.size):
-            wish = task.paths[claim, d]
-            member = graph.holder_of[graph.wish_claim[wish]]
-            made.moved_by[member] = wish
-            made.members[made.n_members[0]] = wish
-            made.n_members[0] += 1
-            leave(graph, task.alive, graph.wish_claim[wish])
+        home = task.graph.home_of_claim[claim]
+        if take(task.held, home):
+            if is_open(task, claim):
+                search(task, scratch, claim)
+            if task.state[claim] == FOUND:
+                for d in range(task.size):
+                    scratch.path[d] = task.paths[claim, d]
+                make(task, scratch, made)
+            give_back(task.held, home)
+        elif find(task, scratch, claim, look_back(task, scratch, home, 1)):
+            make(task, scratch, made)
+        else:
+            task.alive[claim] = 0
+    n_tried[0] = len(claims)
+
+
+@compiled
+def make(task: Task, scratch: Scratch, made: Made) -> None:
+    """Make the exchange on the path; its members leave the stage."""
+    graph = task.graph
+    for d in range(task.size):
+        wish = scratch.path[d]
+        member = graph.holder_of[graph.wish_claim[wish]]
+        made.moved_by[member] = wish
+        made.members[made.n_members[0]] = wish
+        made.n_members[0] += 1
+        leave(graph, task.alive, graph.wish_claim[wish])

@@ -14,10 +14,9 @@ import polars as pl
 from jiepin.core import terms
 from jiepin.core.kernels import exchange, one_way
 from jiepin.core.kernels.compiling import IndexArray
-from jiepin.core.kernels.components import connect
 from jiepin.core.kernels.encode import group
 from jiepin.core.market import Encoded, Market, encode
-from jiepin.core.mechanisms.exchange_stage import ExchangeStage
+from jiepin.core.mechanisms.exchange_stage import ExchangeStage, bounds_of
 from jiepin.core.outcome import ASSIGNMENT_SCHEMA, Outcome
 from jiepin.core.round import Round
 from jiepin.core.rules import Rules, Stage
@@ -198,12 +197,8 @@ class _State:
         return exchange.links_for(self.market.graph, self.workers.n)
 
     @cached_property
-    def component(self) -> IndexArray:
-        """A number for each position, equal where the market is connected."""
-        graph = self.market.graph
-        root = np.empty(self.market.n_positions, dtype=np.int32)
-        connect(graph.home_of_claim, graph.wish_start, graph.wish_position, root)
-        return root
+    def bounds(self) -> IndexArray:
+        return bounds_of(self.market)
 
     @cached_property
     def wishers(self) -> tuple[IndexArray, IndexArray]:
@@ -312,6 +307,7 @@ class _State:
             self.made,
             self.links,
             self.workers,
-            self.component,
+            self.bounds,
+            partial(self.report, stage.name),
         )
-        exchanges.run(partial(self.report, stage.name))
+        exchanges.run()
