@@ -23,8 +23,10 @@ import polars as pl
 from jiepin.core import Round, Rules
 from jiepin.core.market import encode
 from jiepin.core.warm_up import warm_up
+from jiepin.core.workers import Workers
 
 N_COUNTIES, N_SCHOOLS, N_SUBJECTS, N_CHOICES = 22, 2_640, 18, 12
+THREADS = 2
 RULES = Rules.load("taiwan-110")
 LISTS = ("subjects", "counties", "points", "choices")
 READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
@@ -119,7 +121,8 @@ def best(run: Callable[[], object], times: int = 3) -> float:
 
 def main() -> None:
     n_teachers = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    warm_up()
+    warm_up(THREADS)
+    workers = Workers(THREADS)
     print(f"{n_teachers:,} teachers, {N_CHOICES} choices each, best of three")
     print("| files | alone | split | check | encode | all | to alone | to split |")
     print("|---|---|---|---|---|---|---|---|")
@@ -133,7 +136,7 @@ def main() -> None:
             split = best(lambda: split_lists(reader(teachers)))  # noqa: B023
             read = best(lambda: Round.read(folder, RULES.limits))  # noqa: B023
             round_ = Round.read(folder, RULES.limits)
-            coded = best(lambda: encode(round_, RULES))  # noqa: B023
+            coded = best(lambda: encode(round_, RULES, workers=workers))  # noqa: B023
             both = read + coded
             print(
                 f"| {suffix} | {alone:.2f} s | {split:.2f} s | {read:.2f} s "
