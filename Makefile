@@ -1,12 +1,14 @@
 # make demo   install, generate a national round, solve, verify, show the table
 # make test   install what the tests need and run everything
-# make bench  time the engine
+# make bench  time everything and write bench/README.md (about 45 minutes)
+# make bench-quick              small sizes within three minutes, to the screen
+# make bench-compare BASE=REV   this tree and a revision, by turns
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench bench-quick bench-compare clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/jiepin generate demo/round --teachers 5000 --seed 114
@@ -26,7 +28,14 @@ lint: $(VENV)/test.stamp
 	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/test.stamp
-	$(BIN)/python bench/phases.py
+	$(BIN)/python bench/report.py
+
+bench-quick: $(VENV)/test.stamp
+	$(BIN)/python bench/report.py --quick
+
+bench-compare: $(VENV)/test.stamp
+	@test -n "$(BASE)" || { echo "Which revision? make bench-compare BASE=REV"; exit 2; }
+	$(BIN)/python bench/compare.py $(BASE)
 
 clean:
 	rm -rf $(VENV) build demo
@@ -36,7 +45,7 @@ $(VENV)/demo.stamp: setup.cfg pyproject.toml | $(BIN)/python
 	touch $@
 
 $(VENV)/test.stamp: setup.cfg pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
 	touch $@ $(VENV)/demo.stamp
 
 $(BIN)/python:

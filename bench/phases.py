@@ -3,7 +3,8 @@
     .venv/bin/python bench/phases.py [TEACHERS …]
 
 Each round is generated and solved by the command itself, in processes of their own; the
-figures are those of summary.json, `command` is the wall time of the whole command.
+figures are those of summary.json, `command` is the wall time of the whole command. The
+lines written are JSON.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 SIZES = (5_000, 100_000, 1_000_000)
 THREADS = 2
+PHASES = ("read", "encode", "solve", "write")
 JIEPIN = Path(sys.executable).with_name("jiepin")
 
 
@@ -29,11 +31,6 @@ def command(*words: object) -> float:
 
 def main() -> None:
     sizes = [int(word) for word in sys.argv[1:]] or SIZES
-    phases = ("read", "encode", "solve", "write")
-    print(
-        "| teachers | threads | " + " | ".join(phases) + " | command | peak | moved |"
-    )
-    print("|---" * (len(phases) + 5) + "|")
     with tempfile.TemporaryDirectory(prefix="jiepin-bench-") as scratch:
         smallest, out = Path(scratch) / "smallest", Path(scratch) / "result"
         command("generate", smallest, "--teachers", 10)
@@ -45,13 +42,15 @@ def main() -> None:
                 solve = ("solve", folder, "--out", out, "--threads", threads, "-q")
                 wall = command(*solve)
                 summary = json.loads((out / "summary.json").read_text("utf-8"))
-                cells = [f"{summary['seconds'][phase]:.3f} s" for phase in phases]
-                peak = summary["peak_memory"] / 2**20
-                print(
-                    f"| {n_teachers:,} | {threads} | {' | '.join(cells)} "
-                    f"| {wall:.2f} s | {peak:.0f} MiB | {summary['moved']:,} |",
-                    flush=True,
-                )
+                row = {
+                    "teachers": n_teachers,
+                    "threads": threads,
+                    **{phase: summary["seconds"][phase] for phase in PHASES},
+                    "command": wall,
+                    "peak": summary["peak_memory"],
+                    "moved": summary["moved"],
+                }
+                print(json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":

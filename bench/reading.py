@@ -6,11 +6,13 @@ without which nothing can be checked; a Parquet file holds them split.
     .venv/bin/python bench/reading.py [TEACHERS]
 
 A round of TEACHERS (default 1,000,000) with twelve choices each, as CSV and as Parquet;
-best of three, in one process. The files lie in a temporary folder.
+best of three, in one process. The files lie in a temporary folder. The lines written
+are JSON.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 import time
@@ -123,9 +125,6 @@ def main() -> None:
     n_teachers = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     warm_up(THREADS)
     workers = Workers(THREADS)
-    print(f"{n_teachers:,} teachers, {N_CHOICES} choices each, best of three")
-    print("| files | alone | split | check | encode | all | to alone | to split |")
-    print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="jiepin-bench-") as scratch:
         write_round(Path(scratch), n_teachers)
         for suffix, reader in READERS.items():
@@ -137,13 +136,15 @@ def main() -> None:
             read = best(lambda: Round.read(folder, RULES.limits))  # noqa: B023
             round_ = Round.read(folder, RULES.limits)
             coded = best(lambda: encode(round_, RULES, workers=workers))  # noqa: B023
-            both = read + coded
-            print(
-                f"| {suffix} | {alone:.2f} s | {split:.2f} s | {read:.2f} s "
-                f"| {coded:.2f} s | {both:.2f} s | {both / alone:.1f} × "
-                f"| {both / split:.1f} × |",
-                flush=True,
-            )
+            row = {
+                "files": suffix,
+                "teachers": n_teachers,
+                "alone": alone,
+                "split": split,
+                "check": read,
+                "encode": coded,
+            }
+            print(json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,104 @@
+"""The engine next to everything else that looks for exchanges.
+
+    .venv/bin/python bench/peers.py [--limit SECONDS] [--most N]
+
+Each peer takes markets E(N) of growing size, each in a process of its own, until one
+takes longer than the limit; the engine solves the same market in the same process, on
+one thread. The lines written are JSON; others.py tells what each computes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import markets
+import others
+
+from jiepin.core.warm_up import warm_up
+
+SIZES = (
+    50, 100, 200, 500, 1_000, 2_000, 4_000, 10_000, 20_000, 50_000, 100_000, 1_000_000,
+)  # fmt: skip
+LIMIT = 120
+IMPORTS_AND_MARKET = 60  # seconds that are not the peer's, at most
+
+
+def in_turn(name: str, n_applicants: int) -> dict[str, Any]:
+    """Return the seconds of a peer and of the engine on one market, and the answer."""
+    people = others.People(markets.exchange_market(n_applicants))
+    peer = others.PEERS[name]
+    warm_up()
+    others.engine(people)
+    others.PEERS[name].run(others.People(markets.exchange_market(12)))  # imports
+    if name != "jiepin":
+        _ = people.home, people.order, people.wants, people.wished_from
+    start = time.perf_counter()
+    answer = peer.run(people)
+    seconds = time.perf_counter() - start
+    engine = []
+    for _ in range(3):
+        start = time.perf_counter()
+        exchanges = others.engine(people)
+        engine.append(time.perf_counter() - start)
+    if isinstance(answer, list):
+        if answer != exchanges:
+            raise RuntimeError(f"{name} and the engine differ on E({n_applicants})")
+        answer = len(answer)
+    return {
+        "peer": name,
+        "computes": peer.computes,
+        "n": n_applicants,
+        "seconds": seconds,
+        "engine": statistics.median(engine),
+        "answer": answer,
+        "exchanges": len(exchanges),
+    }
+
+
+def ladder(name: str, limit: float, most: int) -> Iterator[dict[str, Any]]:
+    """Yield the figures of a peer on larger and larger markets."""
+    for n_applicants in SIZES:
+        if n_applicants > most:
+            return
+        command = [sys.executable, __file__, "--here", name, str(n_applicants)]
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                timeout=limit + IMPORTS_AND_MARKET,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return
+        if done.returncode:
+            error = done.stderr.decode().strip().splitlines()[-1:]
+            print(f"{name}, E({n_applicants}): {error}", file=sys.stderr, flush=True)
+            return
+        row = json.loads(done.stdout.splitlines()[-1])
+        if row["seconds"] > limit:
+            return
+        yield row
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--here"]:
+        print(json.dumps(in_turn(sys.argv[2], int(sys.argv[3]))))
+        return
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds a market")
+    parser.add_argument("--most", type=int, default=SIZES[-1], help="applicants")
+    arguments = parser.parse_args()
+    for name in others.PEERS:
+        for row in ladder(name, arguments.limit, arguments.most):
+            print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
