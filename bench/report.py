@@ -28,6 +28,7 @@ PYTHON = sys.executable
 PARTS: dict[str, list[str]] = {
     "targets": ["targets.py"],
     "largest": ["targets.py", "E(10,000,000)"],
+    "counts": ["counts.py"],
     "reading": ["reading.py"],
     "phases": ["phases.py"],
     "cases": [],
@@ -35,6 +36,7 @@ PARTS: dict[str, list[str]] = {
 }
 QUICK: dict[str, list[str]] = {
     "targets": ["targets.py", "E(4,000)", "E(100,000)", "real shape, 5,000"],
+    "counts": ["counts.py", "100000"],
     "reading": ["reading.py", "100000"],
     "phases": ["phases.py", "5000"],
     "cases": ["-k", "1000-1 or 1000] or 10000-1 or 10000]"],

@@ -60,6 +60,8 @@ def page(parts: Parts, with_plots: bool) -> str:
         blocks += [TARGETS, targets(parts), BOUNDS if with_plots else ""]
         blocks += [pictures("growth", "stages", "threads") if with_plots else ""]
         blocks += ["### Markets\n", markets(parts)]
+    if "counts" in parts:
+        blocks += ["### Searches\n", COUNTS, counts(parts["counts"]["rows"])]
     if "peers" in parts:
         blocks += ["## Everything else\n", PEERS, peers(parts["peers"]["rows"])]
         blocks += [pictures("peers") if with_plots else ""]
@@ -175,6 +177,31 @@ def markets(parts: Parts) -> str:
         )
     head = ("market", "wishes", "U", "1 thread", "2 threads", "U", "U")
     return table((*head, "exchanges of 2 + 3 + 4 + 5"), rows)
+
+
+COUNTS = """\
+`.venv/bin/python bench/counts.py`: claims left when a stage begins, searched (found
+ahead of their turn as well), found and failed; the rest left unsearched, as members or
+because nobody wishes their home. `positions` and `links` are what the way back from a
+home touches when the stage begins, the mean of 1,000.
+"""
+
+
+def counts(rows: Sequence[dict[str, Any]]) -> str:
+    names = ("claims", "searched", "found", "failed", "made")
+    return table(
+        ("applicants", "size", *names, "positions", "links"),
+        [
+            (
+                f"{row['applicants']:,}",
+                str(row["size"]),
+                *(f"{row[name]:,}" for name in names),
+                f"{row['positions']:,.0f}",
+                f"{row['links']:,.0f}",
+            )
+            for row in rows
+        ],
+    )
 
 
 PEERS = """\
