@@ -6,30 +6,23 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import markets
 import numpy as np
+import others
+import plots
 import pytest
+import report
+import tables
 
 BENCH = Path(__file__).resolve().parents[1] / "bench"
 
 
-@pytest.fixture(scope="module")
-def bench() -> Iterator[None]:
-    """Scripts of the bench folder import each other by name."""
-    sys.path.insert(0, str(BENCH))
-    yield
-    sys.path.remove(str(BENCH))
-
-
-@pytest.mark.usefixtures("bench")
 class TestMarkets:
     def test_wishes_are_twelve_in_two_counties_other_than_home(self) -> None:
-        import markets
-
         market = markets.exchange_market(2_000, seed=3)
         wishes = markets.wishes_in_order(market).reshape(-1, 12)
         assert market.n_positions == 2_000 // 3
@@ -42,8 +35,6 @@ class TestMarkets:
         assert not (county == home[:, None]).any()
 
     def test_a_union_falls_into_its_parts(self) -> None:
-        import markets
-
         market = markets.union_of_markets(3, 900)
         part_of = np.repeat(np.arange(3), 300)
         wishes = markets.wishes_in_order(market).reshape(-1, 12)
@@ -51,8 +42,6 @@ class TestMarkets:
         assert sorted(market.rank_of) == list(range(2_700))
 
     def test_the_same_seed_gives_the_same_market(self) -> None:
-        import markets
-
         first, second = (markets.exchange_market(400, seed=1) for _ in range(2))
         other = markets.exchange_market(400, seed=2)
         assert (first.graph.wish_position == second.graph.wish_position).all()
@@ -60,28 +49,19 @@ class TestMarkets:
         assert (first.graph.wish_position != other.graph.wish_position).any()
 
 
-@pytest.mark.usefixtures("bench")
 class TestPeers:
     @pytest.fixture
     def people(self) -> Any:
-        import markets
-        import others
-
         return others.People(markets.exchange_market(70))
 
     @pytest.mark.parametrize("seed", range(5))
     def test_the_engine_makes_what_the_rules_make(self, seed: int) -> None:
-        import markets
-        import others
-
         people = others.People(markets.exchange_market(300, seed))
         made = others.engine(people)
         assert made == others.same_rules(people)
         assert {len(exchange) for exchange in made} >= {2, 3, 4}
 
     def test_all_cycles_are_counted_alike(self, people: Any) -> None:
-        import others
-
         right = others.networkx_cycles(people)
         assert right > 10
         assert others.search_per_request(people, 5) == right
@@ -89,15 +69,11 @@ class TestPeers:
 
     @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # in kep_solver
     def test_packings_move_equally_many(self, people: Any) -> None:
-        import others
-
         most = others.highs(people)
         assert others.cp_sat(people) == others.kep(people) == most
         assert most >= sum(len(exchange) for exchange in others.engine(people))
 
     def test_top_trading_cycles_by_hand(self) -> None:
-        import others
-
         three: Any = SimpleNamespace(
             home=[0, 1, 2],
             order=[2, 0, 1],
@@ -149,25 +125,18 @@ PARTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.usefixtures("bench")
 class TestPage:
     def test_aims_are_met_or_missed(self) -> None:
-        import tables
-
         page = tables.page(PARTS, with_plots=False)
         assert "| E(1,000,000), two threads | ≤ 400 U | 150 U (150 ms) | met |" in page
         assert "| two threads against one | ≥ 1.7 × | 1.33 × | **missed** |" in page
         assert "| E(4,000), one thread | ≤ 5 ms | 200 ms | **missed** |" in page
 
     def test_a_wrong_count_stands_beside_the_right_one(self) -> None:
-        import tables
-
         page = tables.page(PARTS, with_plots=False)
         assert "| igraph | cycles | E(100) | 10 s | 29 (right: 30) | 1 ms |" in page
 
     def test_each_part_says_where_it_was_measured(self) -> None:
-        import tables
-
         page = tables.page(PARTS, with_plots=False)
         assert "- targets: a machine; a version\n- peers: a machine; another" in page
 
@@ -176,13 +145,9 @@ class TestPage:
         [(12.345, "12.3 s"), (0.5, "500 ms"), (0.0005, "500 µs"), (1234.5, "1,234 s")],
     )
     def test_times_have_three_digits(self, seconds: float, text: str) -> None:
-        import tables
-
         assert tables.time(seconds) == text
 
     def test_plots_are_the_same_bytes_again(self, tmp_path: Path) -> None:
-        import plots
-
         plots.draw(PARTS, tmp_path / "a")
         plots.draw(PARTS, tmp_path / "b")
         names = sorted(file.name for file in (tmp_path / "a").iterdir())
@@ -193,9 +158,6 @@ class TestPage:
             ).read_bytes()
 
     def test_the_page_is_the_one_of_the_results(self) -> None:
-        import report
-        import tables
-
         page = (BENCH / "README.md").read_text("utf-8")
         assert page == tables.page(report.kept(), with_plots=True)
 
