@@ -103,8 +103,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
+ALT = {
+    "growth": "Seconds against applicants, one thread and two, with slopes",
+    "stages": "Microseconds per applicant, stage by stage, growing with the market",
+    "threads": "How much faster two threads are, by applicants",
+    "peers": "Seconds against applicants of every peer",
+}
+
+
 def pictures(*names: str) -> str:
-    return "\n".join(f"![{name}](plots/{name}.svg)" for name in names) + "\n"
+    return "\n".join(f"![{ALT[name]}](plots/{name}.svg)" for name in names) + "\n"
 
 
 def time(seconds: float) -> str:

@@ -76,6 +76,8 @@ def solve_command(
     start = time.perf_counter()
     round_ = Round.read(folder, rules.limits)
     read = time.perf_counter() - start
+    if not quiet and rules_name not in PRESETS:  # these are spelled right
+        _note_idle_stages(round_, rules)
     _make_ready(threads)
     with _progress(quiet) as report:
         outcome = solve(round_, rules, seed, threads, report)
@@ -90,6 +92,27 @@ def solve_command(
             if out is None
             else f"結果在 result in {out}"
         )
+
+
+def _note_idle_stages(round_: Round, rules: Rules) -> None:
+    """Tell of stages for a group or tag that the round does not have: perhaps a slip."""
+    filters = (
+        ("applicants", "群組", "group", round_.teachers["groups"]),
+        ("schools", "標記", "tag", round_.schools["tags"]),
+    )
+    for key, zh, en, column in filters:
+        known = sorted(column.explode().drop_nulls().unique())
+        for stage in rules.stages:
+            wanted = getattr(stage, key)
+            if wanted is None or wanted in known:
+                continue
+            there = "、".join(known) or "（無 none）"
+            notes.print(
+                f"階段「{stage.name}」的 {key} = {wanted!r}：這次作業沒有這個{zh}，"
+                f"這個階段不會有人調動；有的{zh}：{there}\n"
+                f"stage {stage.name!r}, {key} = {wanted!r}: nobody moves in it, the "
+                f"round has no such {en}; it has: {there}"
+            )
 
 
 @jiepin.command("verify")

@@ -279,3 +279,26 @@ def test_generate(
     round_ = Round.read(tmp_path / "round")
     assert round_.teachers.height == 50
     assert set(round_.schools["level"]) == {"elementary"}
+
+
+def test_a_stage_for_a_group_nobody_is_in_is_told(
+    tmp_path: Path,
+    national: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        'name = "slip"\n'
+        '[[stage]]\nname = "原民調"\nkind = "one-way"\napplicants = "indigenos"\n'
+        '[[stage]]\nname = "偏遠調"\nkind = "one-way"\nschools = "far"\n'
+        '[[stage]]\nname = "單調"\nkind = "one-way"\napplicants = "indigenous"\n',
+        "utf-8",
+    )
+    code, _, err = run(monkeypatch, capsys, "solve", national, "--rules", rules)
+    assert code == 0
+    assert "階段「原民調」的 applicants = 'indigenos'：這次作業沒有這個群組" in err
+    assert "stage '原民調', applicants = 'indigenos': nobody moves in it" in err
+    assert "the round has no such group; it has: indigenous" in err
+    assert "schools = 'far'" in err
+    assert "「單調」" not in err
