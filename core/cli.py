@@ -95,7 +95,7 @@ def solve_command(
 
 
 def _note_idle_stages(round_: Round, rules: Rules) -> None:
-    """Tell of stages for a group or tag that the round does not have: perhaps a slip."""
+    """Tell of stages for a group or tag the round does not have: perhaps a slip."""
     filters = (
         ("applicants", "群組", "group", round_.teachers["groups"]),
         ("schools", "標記", "tag", round_.schools["tags"]),
