@@ -3,14 +3,16 @@
     .venv/bin/python bench/peers.py [--limit SECONDS] [--most N]
 
 Each peer takes markets E(N) of growing size, each in a process of its own, until one
-takes longer than the limit; the engine solves the same market in the same process, on
-one thread. The lines written are JSON; others.py tells what each computes.
+takes longer than the limit or more than 16 GiB; the engine solves the same market in
+the same process, on one thread. The lines written are JSON; others.py tells what each
+computes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -27,6 +29,7 @@ SIZES = (
     50, 100, 200, 500, 1_000, 2_000, 4_000, 10_000, 20_000, 50_000, 100_000, 1_000_000,
 )  # fmt: skip
 LIMIT = 120
+MEMORY = 16 << 30  # bytes that a peer may use
 IMPORTS_AND_MARKET = 60  # seconds that are not the peer's, at most
 
 
@@ -89,6 +92,7 @@ def ladder(name: str, limit: float, most: int) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     if sys.argv[1:2] == ["--here"]:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         print(json.dumps(in_turn(sys.argv[2], int(sys.argv[3]))))
         return
     parser = argparse.ArgumentParser(description=__doc__)

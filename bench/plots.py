@@ -94,6 +94,7 @@ def peers(axes: Axes, rows: list[dict[str, Any]]) -> None:
             marker=marker,
             label=peer,
             linewidth=2.5 if peer == "jiepin" else 1,
+            color="black" if peer == "jiepin" else None,
         )
     axes.axhline(120, color="grey", linewidth=1, linestyle="--")
     axes.set(title="Peers on E(N), each its own task", xlabel="applicants")
