@@ -99,7 +99,7 @@ def bench_list_anew(benchmark: BenchmarkFixture, n_applicants: int) -> None:
 
 
 @pytest.mark.parametrize("n_applicants", SIZES)
-@pytest.mark.benchmark(group="kernels: look back three wishes from 1,000 homes")
+@pytest.mark.benchmark(group="kernels: look back two wishes from 1,000 homes")
 def bench_look_back(benchmark: BenchmarkFixture, n_applicants: int) -> None:
     search = search_of(market(n_applicants))
     search.list_all(0)

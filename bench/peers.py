@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -71,20 +73,22 @@ def ladder(name: str, limit: float, most: int) -> Iterator[dict[str, Any]]:
         if n_applicants > most:
             return
         command = [sys.executable, __file__, "--here", name, str(n_applicants)]
-        try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                timeout=limit + IMPORTS_AND_MARKET,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return
-        if done.returncode:
-            error = done.stderr.decode().strip().splitlines()[-1:]
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # solvers start processes of their own
+        ) as process:
+            try:
+                out, err = process.communicate(timeout=limit + IMPORTS_AND_MARKET)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                return
+        if process.returncode:
+            error = err.decode().strip().splitlines()[-1:]
             print(f"{name}, E({n_applicants}): {error}", file=sys.stderr, flush=True)
             return
-        row = json.loads(done.stdout.splitlines()[-1])
+        row = json.loads(out.splitlines()[-1])
         if row["seconds"] > limit:
             return
         yield row
