@@ -32,7 +32,11 @@ SIZES = (
 )  # fmt: skip
 LIMIT = 120
 MEMORY = 16 << 30  # bytes that a peer may use
-IMPORTS_AND_MARKET = 60  # seconds that are not the peer's, at most
+
+
+def allowance(n_applicants: int) -> float:
+    """Return the seconds for imports and for drawing a market, about the double."""
+    return 10 + n_applicants / 10_000
 
 
 def in_turn(name: str, n_applicants: int) -> dict[str, Any]:
@@ -80,7 +84,7 @@ def ladder(name: str, limit: float, most: int) -> Iterator[dict[str, Any]]:
             start_new_session=True,  # solvers start processes of their own
         ) as process:
             try:
-                out, err = process.communicate(timeout=limit + IMPORTS_AND_MARKET)
+                out, err = process.communicate(timeout=limit + allowance(n_applicants))
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 return

@@ -40,7 +40,7 @@ QUICK: dict[str, list[str]] = {
     "reading": ["reading.py", "100000"],
     "phases": ["phases.py", "5000"],
     "cases": ["-k", "1000-1 or 1000] or 10000-1 or 10000]"],
-    "peers": ["peers.py", "--limit", "2", "--most", "500"],
+    "peers": ["peers.py", "--limit", "1", "--most", "200"],
 }
 
 
