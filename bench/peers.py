@@ -1,6 +1,6 @@
 """The engine next to everything else that looks for exchanges.
 
-    .venv/bin/python bench/peers.py [--limit SECONDS] [--most N]
+    .venv/bin/python bench/peers.py [--limit SECONDS] [--most N] [--peer NAME …]
 
 Each peer takes markets E(N) of growing size, each in a process of its own, until one
 takes longer than the limit or more than 16 GiB; the engine solves the same market in
@@ -45,7 +45,7 @@ def in_turn(name: str, n_applicants: int) -> dict[str, Any]:
     peer = others.PEERS[name]
     warm_up()
     others.engine(people)
-    others.PEERS[name].run(others.People(markets.exchange_market(12)))  # imports
+    peer.run(others.People(markets.exchange_market(12)))  # imports
     if name != "jiepin":
         _ = people.home, people.order, people.wants, people.wished_from
     start = time.perf_counter()
@@ -106,8 +106,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds a market")
     parser.add_argument("--most", type=int, default=SIZES[-1], help="applicants")
+    parser.add_argument("--peer", nargs="+", choices=others.PEERS, help="these alone")
     arguments = parser.parse_args()
-    for name in others.PEERS:
+    for name in arguments.peer or others.PEERS:
         for row in ladder(name, arguments.limit, arguments.most):
             print(json.dumps(row), flush=True)
 

@@ -7,7 +7,6 @@ is looked at one by one, at most a hundred per check.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +19,7 @@ import polars as pl
 from jiepin.core import errors, tables, terms
 from jiepin.core.rules import Limits
 from jiepin.core.tables import ROW, Table
+from jiepin.core.workers import Workers
 
 IndexArray = npt.NDArray[np.int32]
 RowArray = npt.NDArray[np.intp]
@@ -469,10 +469,9 @@ class _Teachers:
 
     def look_ahead(self) -> None:
         """Do what takes longest, two things at a time: NumPy works without the lock."""
-        with ThreadPoolExecutor(2) as pool:
-            suspects = pool.submit(lambda: self.suspects)
-            repeats = pool.submit(lambda: self.repeats)
-        suspects.result(), repeats.result()
+        _ = self.lists  # both need them: not to be made twice
+        with Workers(2) as workers:
+            workers.share(lambda name: getattr(self, name), ("suspects", "repeats"))
 
     @cached_property
     def home(self) -> IndexArray:

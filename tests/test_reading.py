@@ -761,9 +761,9 @@ def test_nothing_is_done_teacher_by_teacher(tmp_path: Path, points: str) -> None
     for n in (500, 500, 4_000):  # the first time, modules are loaded
         rows = [row.format(k, points) for k in range(n)]
         folder = write(tmp_path / str(n), teachers=HEADER + "".join(rows))
-        calls[n] = n_python_calls(folder)
-    # how often threads look for each other differs a little from run to run
-    assert abs(calls[4_000] - calls[500]) < 1_000
+        # how often threads look for each other differs from run to run
+        calls[n] = min(n_python_calls(folder) for _ in range(3))
+    assert abs(calls[4_000] - calls[500]) < 100
 
 
 def test_problems_far_down_a_long_file(tmp_path: Path) -> None:
