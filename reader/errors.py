@@ -97,7 +97,7 @@ class CardError(ReaderError):
 class NoService(CardError):
     code = "no-service"
     zh = "電腦的智慧卡服務沒有執行。請接上讀卡機；Linux 請安裝並啟動 pcscd。"
-    en = "The smart card service is not running. Plug in the reader; on Linux start pcscd."
+    en = "The smart card service is off. Plug in the reader; on Linux start pcscd."
 
 
 class NoReader(CardError):
@@ -115,7 +115,9 @@ class NoCard(CardError):
 class CardMute(CardError):
     code = "card-mute"
     zh = "卡片沒有回應。請檢查方向、擦拭晶片後再插入；仍不行時卡片可能毀損。"
-    en = "The card does not answer. Check its direction, wipe the chip, insert it again."
+    en = (
+        "The card does not answer. Check its direction, wipe the chip, insert it again."
+    )
 
 
 class NotHealthCard(CardError):
