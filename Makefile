@@ -1,4 +1,5 @@
 # make demo   install, generate a national round, solve, verify, show the table
+# make serve  install, start a practice site with practice cards at http://127.0.0.1:8000
 # make test   install what the tests need and run everything
 # make bench  time everything and write bench/README.md (about 45 minutes)
 # make bench-quick              small sizes within three minutes, to the screen
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench bench-quick bench-compare clean
+.PHONY: demo serve test lint bench bench-quick bench-compare clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/jiepin generate demo/round --teachers 5000 --seed 114
@@ -18,6 +19,9 @@ demo: $(VENV)/demo.stamp
 	@echo "作業資料 round:  demo/round   (schools, subjects, vacancies, teachers)"
 	@echo "介聘結果 result: demo/result  (assignments.csv, exchanges.csv, summary.json)"
 	@echo "為什麼 why:      $(BIN)/jiepin explain demo/round demo/result T0000001"
+
+serve: $(VENV)/web.stamp
+	$(BIN)/jiepin-web demo
 
 test: $(VENV)/test.stamp lint
 	$(BIN)/python .ci/suite.py
@@ -44,9 +48,13 @@ $(VENV)/demo.stamp: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
+$(VENV)/web.stamp: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[web]'
+	touch $@
+
 $(VENV)/test.stamp: setup.cfg pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
-	touch $@ $(VENV)/demo.stamp
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench,web,e2e]'
+	touch $@ $(VENV)/demo.stamp $(VENV)/web.stamp
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,0 +1,261 @@
+"""The door and steps 1 to 4 in a real browser, on the practice site.
+
+Two widths, two languages, once by keyboard alone, once without JavaScript; axe finds
+nothing serious and no page breaks the content policy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from jiepin.web import demo
+from jiepin.web.app import create_app
+from jiepin.web.demo import PEOPLE
+from jiepin.web.settings import Settings
+from jiepin.web.vault import Vault
+
+CHROMIUM = Path("/usr/bin/chromium")
+if not CHROMIUM.exists():
+    pytest.skip("no /usr/bin/chromium: apt install chromium", allow_module_level=True)
+playwright_api = pytest.importorskip("playwright.sync_api")
+
+PASSWORD = "a quiet morning"
+WIDTHS = {"390px": 390, "1280px": 1280}
+VIOLATIONS = """
+  window.violations = [];
+  addEventListener("securitypolicyviolation", (event) =>
+    window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+"""
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve a practice site of its own and return its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    folder = str(tmp_path_factory.mktemp("practice"))
+    environment = {"JIEPIN_DATA": folder, "JIEPIN_ORIGIN": address}
+    app = create_app(Settings.read(environment, practice=True), Vault.new())
+    config = uvicorn.Config(app, port=port, log_level="error", access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
+    thread.start()
+    while not server.started and thread.is_alive():
+        thread.join(0.05)
+    yield address
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright_api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox"], env=dict(os.environ)
+        )
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def visit(chromium: Any, origin: str) -> Iterator[Any]:
+    """Open pages in browsers of their own; close them at the end."""
+    contexts = []
+
+    def visit(width: int = 1280, **kind: Any) -> Any:
+        context = chromium.new_context(
+            base_url=origin,
+            locale="zh-TW",
+            timezone_id="Asia/Taipei",
+            viewport={"width": width, "height": 844},
+            **kind,
+        )
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        context.add_init_script(VIOLATIONS)
+        page = context.new_page()
+        page.on("pageerror", lambda error: pytest.fail(f"script: {error}"))
+        page.goto("/teacher/")
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+def check(page: Any) -> None:
+    """Assert that a page keeps the policy, fits its width, and axe finds no fault."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    assert page.evaluate("window.violations") == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    found = axe.Axe().run(page).response["violations"]
+    serious = [v for v in found if v["impact"] in ("serious", "critical")]
+    assert not serious, [(v["id"], v["nodes"][0]["html"]) for v in serious]
+
+
+def read_code(page: Any, back: str) -> str:
+    page.goto("/practice/mail")
+    code = re.search(r"\b\d{8}\b", page.locator("main").inner_text())
+    page.goto(back)
+    assert code is not None
+    return code.group()
+
+
+def enter(page: Any, card: int) -> None:
+    page.select_option("#practice", str(card))
+    page.click("#enter")
+    page.wait_for_url("**/teacher/notices")
+
+
+@pytest.mark.parametrize(
+    ("width", "language", "card"),
+    [("390px", "zh", 0), ("1280px", "en", 1), ("390px", "en", 2), ("1280px", "zh", 4)],
+)
+def test_from_the_door_to_the_wishes(
+    visit: Any, width: str, language: str, card: int
+) -> None:
+    page = visit(WIDTHS[width])
+    if language == "en":
+        page.get_by_role("button", name="English").click()
+        playwright_api.expect(page.locator("html")).to_have_attribute("lang", "en")
+    check(page)
+    enter(page, card)
+    check(page)
+    page.locator("main button").click()
+    page.wait_for_url("**/teacher/password")
+    page.fill("#password", "short")
+    page.locator("main button").click()
+    playwright_api.expect(page.locator("#summary")).to_be_focused()
+    check(page)
+    page.fill("#password", PASSWORD)
+    page.fill("#again", PASSWORD)
+    page.locator("main button").click()
+    page.wait_for_url("**/teacher/person")
+    page.fill("#phone1", "0912345678")
+    page.fill("#email", f"teacher{card}@example.org")
+    check(page)
+    page.locator("form[data-guarded] button").click()
+    page.wait_for_url("**/teacher/person#code")
+    page.fill("#code", read_code(page, "/teacher/person"))
+    check(page)
+    page.locator("section.code button").first.click()
+    page.wait_for_url("**/teacher/appointment")
+    check(page)
+    answer_dialog(page)
+    narrow_to_a_township(page)
+    page.select_option("#area", "general")
+    page.fill("#service_years", "5")
+    page.select_option("#subject1", index=1)
+    page.locator("#appointment .buttons button").click()
+    page.wait_for_url("**/teacher/wishes**")
+    page.goto("/teacher/own-data")
+    check(page)
+
+
+def answer_dialog(page: Any) -> None:
+    """T402: 取消 turns 是 into 否; 確定 keeps it and ticks the confirmation."""
+    expect = playwright_api.expect
+    page.select_option("#indigenous", "yes")
+    expect(page.locator("#message")).to_be_visible()
+    page.locator("#message button[value=no]").click()
+    expect(page.locator("#indigenous")).to_have_value("no")
+    page.select_option("#indigenous", "yes")
+    page.locator("#message button[value=yes]").click()
+    expect(page.locator("#indigenous")).to_have_value("yes")
+    expect(page.locator("#indigenous_confirmed")).to_be_checked()
+
+
+def narrow_to_a_township(page: Any) -> None:
+    """T406: county, then township, then school."""
+    page.select_option("#township", "")
+    everything = page.locator("#school option").count()
+    page.select_option("#township", index=1)
+    assert 1 < page.locator("#school option").count() < everything
+    page.select_option("#school", index=1)
+
+
+def test_l07_three_ticks_before_the_button(visit: Any) -> None:
+    page = visit()
+    page.select_option("#practice", "")
+    playwright_api.expect(page.locator("#enter")).to_be_disabled()
+    playwright_api.expect(page.locator("#ticks li")).to_have_count(3)
+    page.select_option("#practice", "0")
+    playwright_api.expect(page.locator("#enter")).to_be_enabled()
+
+
+def test_without_javascript(visit: Any) -> None:
+    page = visit(390, java_script_enabled=False)
+    enter(page, 5)
+    page.locator("main button").click()
+    page.fill("#password", PASSWORD)
+    page.fill("#again", PASSWORD)
+    page.locator("main button").click()
+    page.fill("#phone1", "0912345678")
+    page.fill("#email", "nojs@example.org")
+    page.locator("form[data-guarded] button").click()
+    page.fill("#code", read_code(page, "/teacher/person"))
+    page.locator("section.code button").first.click()
+    page.select_option("#indigenous", "yes")
+    page.select_option("#area", "general")
+    page.fill("#service_years", "5")
+    page.select_option("#subject1", index=1)
+    page.locator("#appointment .buttons button").click()
+    page.check("#indigenous_confirmed")
+    page.locator("#appointment .buttons button").click()
+    page.wait_for_url("**/teacher/wishes**")
+
+
+def test_by_keyboard_alone(visit: Any) -> None:
+    page = visit()
+    tab_to(page, "#practice")
+    for _ in range(6):
+        page.keyboard.press("ArrowDown")
+    playwright_api.expect(page.locator("#practice")).to_have_value("6")
+    tab_to(page, "#enter")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/teacher/notices")
+    tab_to(page, "main button")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/teacher/password")
+    for field in ("#password", "#again"):
+        tab_to(page, field)
+        page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/teacher/person")
+
+
+def tab_to(page: Any, target: str) -> None:
+    for _ in range(40):
+        if page.locator(target).first.evaluate("e => e === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    pytest.fail(f"the Tab key does not come to {target}")
+
+
+def test_g14_unsaved_changes_are_asked_about(visit: Any) -> None:
+    page = visit()
+    enter(page, 7)
+    page.locator("main button").click()
+    page.wait_for_url("**/teacher/password")
+    page.locator("#password").press_sequentially("abc")
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.locator(".flow a").first.click()
+    page.wait_for_url("**/teacher/notices")
+    assert asked == ["beforeunload"]
+
+
+def test_there_are_people_at_every_level() -> None:
+    assert {person.level for person in PEOPLE} == set(demo.LEVELS)

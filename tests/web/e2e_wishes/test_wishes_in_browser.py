@@ -1,0 +1,536 @@
+"""Step 5 in a real browser: mouse, touch, keyboard, no JavaScript, two widths."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wish_site import LEVEL, SCHOOLS, Served, school, served
+
+from jiepin.web.store import schools
+from jiepin.web.teacher import wish_list
+from jiepin.web.teacher.wish_list import Insert, WishList
+
+CHROMIUM = Path("/usr/bin/chromium")
+if not CHROMIUM.exists():
+    pytest.skip("no /usr/bin/chromium: apt install chromium", allow_module_level=True)
+playwright_api = pytest.importorskip("playwright.sync_api")
+
+Page = Any
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+DESK = {"viewport": {"width": 1280, "height": 900}}
+WIDTHS = pytest.mark.parametrize("kind", [PHONE, DESK], ids=["390px", "1280px"])
+VIOLATIONS = """
+  window.violations = [];
+  addEventListener("securitypolicyviolation", (event) =>
+    window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+"""
+
+
+def large_pool() -> Iterator[Any]:
+    """Make 600 schools in two counties, thirty townships each."""
+    for county in ("13", "14"):
+        for n in range(300):
+            tags = ("remote",) if n % 3 else ()
+            name = f"第{n}國小" if n % 10 else f"台{n}國小"
+            yield school(f"{county}5{n:03d}", name, f"第{n // 10}鄉", tags)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright_api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox"], env=dict(os.environ)
+        )
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def round_(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve the small round with 600 further schools."""
+    folder = tmp_path_factory.mktemp("site")
+    with served(folder, (*SCHOOLS, *large_pool())) as opened:
+        yield opened
+
+
+@pytest.fixture
+def site(round_: Served, chromium: Any) -> Iterator[Served]:
+    """Give the teacher an empty list; both counties are chosen."""
+    opened = round_.afresh()
+    for table in ("wish", "wish_draft", "school_subject"):
+        opened.sql(f"delete from {table}")
+    opened.sql(
+        "update application set county1 = '13', county2 = '14', step = 5, "
+        "state = 'filling', wishes_saved = null, version = version + 1"
+    )
+    yield opened
+    for context in chromium.contexts:
+        context.close()
+
+
+def visit(chromium: Any, site: Served, path: str = "", **kind: Any) -> Page:
+    """Open the editor in a browser of its own; nothing may go to another host."""
+    context = chromium.new_context(locale="zh-TW", timezone_id="Asia/Taipei", **kind)
+    context.add_cookies([site.cookie])
+    context.add_init_script(VIOLATIONS)
+    context.set_default_timeout(8000)
+    page = context.new_page()
+    page.on("pageerror", lambda error: pytest.fail(f"script: {error}"))
+    page.on("request", lambda request: refuse_others(request.url, site))
+    page.goto(f"{site.origin}/teacher/wishes{path}")
+    return page
+
+
+def refuse_others(url: str, site: Served) -> None:
+    assert url.startswith(site.origin), url
+
+
+def ready(page: Page) -> Page:
+    """Wait until the schools of the open county are there to be filtered."""
+    page.locator("#results .results:visible section").first.wait_for()
+    return page
+
+
+def edit(chromium: Any, site: Served, **kind: Any) -> Page:
+    return ready(visit(chromium, site, **kind))
+
+
+def pick(page: Page, *names: str) -> None:
+    for name in names:
+        page.locator("#keyword").fill(name)
+        page.locator("#results button:visible").first.click()
+    page.locator("#keyword").fill("")
+
+
+def listed(page: Page) -> list[str]:
+    found: list[str] = page.locator("#chosen > li .name").all_text_contents()
+    return found
+
+
+def said(page: Page, text: str) -> None:
+    playwright_api.expect(page.locator("#said")).to_have_text(text)
+
+
+def told(page: Page, text: str) -> None:
+    playwright_api.expect(page.locator("#state")).to_have_text(re.compile(text))
+
+
+def save(page: Page) -> None:
+    page.locator("#save button[value=stay]").click()
+    told(page, "已儲存：.*第 [0-9]+ 版，校驗碼")
+
+
+@WIDTHS
+def test_by_mouse(chromium: Any, site: Served, kind: dict[str, Any]) -> None:
+    page = edit(chromium, site, **kind)
+    banner = page.locator("#dirty")
+    playwright_api.expect(banner).to_be_hidden()
+    pick(page, "和平", "仁愛", "青山")
+    said(page, "青山國小 已加入，第 3 志願，共 3 所")
+    playwright_api.expect(banner).to_be_visible()
+    page.locator("#tabs button").nth(1).click()
+    page.get_by_label("從最前插入志願").check()
+    pick(page, "蘭嶼")
+    assert listed(page) == ["蘭嶼國小", "和平國小", "仁愛國小", "青山國小"]
+    page.locator("#chosen .wish").nth(3).click()
+    menu = page.locator("#menu")
+    playwright_api.expect(menu.locator("h2")).to_have_text("屏東縣三地門鄉-青山國小")
+    menu.get_by_role("button", name="往前移動").click()
+    menu.get_by_role("button", name="往前移動").click()
+    playwright_api.expect(menu.locator(".now")).to_have_text("目前第 2 位，共 4 位")
+    menu.locator("[name=place]").fill("1")
+    menu.locator("[name=place]").press("Enter")
+    assert listed(page) == ["青山國小", "蘭嶼國小", "和平國小", "仁愛國小"]
+    menu.get_by_role("button", name="移動到最後一位").click()
+    menu.get_by_role("button", name="刪除").click()
+    assert listed(page) == ["蘭嶼國小", "和平國小", "仁愛國小"]
+    save(page)
+    playwright_api.expect(banner).to_be_hidden()
+    assert site.stored().wishes == ("144701", "134601", "134602")
+    assert page.evaluate("window.violations") == []
+
+
+@WIDTHS
+def test_nothing_sticks_out(chromium: Any, site: Served, kind: dict[str, Any]) -> None:
+    page = edit(chromium, site, **kind)
+    pick(page, "和平", "仁愛")
+    wide = "document.documentElement.scrollWidth - innerWidth"
+    assert page.evaluate(wide) <= 0
+
+
+def test_filters_show_only_what_matches_t517(chromium: Any, site: Served) -> None:
+    page = edit(chromium, site, **DESK)
+    found = page.locator("#results .results:not([hidden]) li:visible")
+    playwright_api.expect(found).to_have_count(303)
+    page.get_by_role("button", name="屏東市", exact=True).click()
+    playwright_api.expect(found).to_have_count(2)
+    page.locator("#keyword").fill("仁")
+    playwright_api.expect(found).to_have_count(1)
+    playwright_api.expect(page.locator("#found")).to_have_text("符合 1 所")
+    page.locator("#tabs button").nth(1).click()
+    page.locator("#keyword").fill("臺0")
+    playwright_api.expect(found).to_have_text(["台0國小"])
+
+
+def test_insert_before_a_place_t507(chromium: Any, site: Served) -> None:
+    page = edit(chromium, site, **DESK)
+    pick(page, "和平", "仁愛")
+    page.get_by_label("插入的位置").fill("2")
+    pick(page, "青山")
+    assert listed(page) == ["和平國小", "青山國小", "仁愛國小"]
+
+
+def test_a_chosen_school_in_the_pool_opens_its_menu(
+    chromium: Any, site: Served
+) -> None:
+    page = edit(chromium, site, **DESK)
+    pick(page, "和平", "仁愛")
+    button = page.locator("#results button:visible", has_text="仁愛國小")
+    playwright_api.expect(button).to_contain_text("第 2 志願")
+    button.click()
+    page.locator("#menu").get_by_role("button", name="刪除").click()
+    assert listed(page) == ["和平國小"]
+    playwright_api.expect(button).not_to_contain_text("志願")
+
+
+def test_clear_and_restore_ask_first_t506(chromium: Any, site: Served) -> None:
+    page = edit(chromium, site, **DESK)
+    pick(page, "和平", "仁愛")
+    save(page)
+    page.get_by_role("button", name="清空志願").click()
+    page.locator("#message").get_by_role("button", name="取消").click()
+    assert listed(page) == ["和平國小", "仁愛國小"]
+    page.get_by_role("button", name="清空志願").click()
+    page.locator("#message").get_by_role("button", name="確定").click()
+    playwright_api.expect(page.locator("#empty")).to_be_visible()
+    page.get_by_role("button", name="回復前次所儲存的志願學校").click()
+    page.locator("#message").get_by_role("button", name="確定").click()
+    said(page, "已回復前次所儲存的志願學校")
+    assert listed(page) == ["和平國小", "仁愛國小"]
+
+
+def test_drag_by_mouse(chromium: Any, site: Served) -> None:
+    page = edit(chromium, site, **DESK)
+    pick(page, "和平", "仁愛", "青山")
+    grip = page.locator("#chosen .handle").nth(2).bounding_box()
+    top = page.locator("#chosen > li").nth(0).bounding_box()
+    page.mouse.move(grip["x"] + 10, grip["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(grip["x"] + 10, grip["y"] - 20, steps=4)
+    page.mouse.move(grip["x"] + 10, top["y"] + 2, steps=4)
+    page.wait_for_timeout(100)
+    page.mouse.up()
+    said(page, "青山國小 移到第 1 位，共 3 所")
+    assert listed(page) == ["青山國小", "和平國小", "仁愛國小"]
+
+
+def test_a_drag_is_given_up_with_escape(chromium: Any, site: Served) -> None:
+    page = edit(chromium, site, **DESK)
+    pick(page, "和平", "仁愛")
+    grip = page.locator("#chosen .handle").nth(1).bounding_box()
+    page.mouse.move(grip["x"] + 10, grip["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(grip["x"] + 10, grip["y"] - 80, steps=4)
+    page.wait_for_timeout(100)
+    page.keyboard.press("Escape")
+    page.mouse.up()
+    assert listed(page) == ["和平國小", "仁愛國小"]
+    assert page.locator(".dragged").count() == 0
+
+
+def test_drag_by_finger(chromium: Any, site: Served) -> None:
+    page = edit(chromium, site, **PHONE)
+    pick(page, "和平", "仁愛", "青山")
+    handle = page.locator("#chosen .handle").nth(0)
+    handle.scroll_into_view_if_needed()
+    page.evaluate("scrollTo(0, document.querySelector('#chosen').offsetTop - 200)")
+    grip, last = (
+        handle.bounding_box(),
+        page.locator("#chosen > li").nth(2).bounding_box(),
+    )
+    x, start, end = grip["x"] + 15, grip["y"] + 15, last["y"] + last["height"] - 4
+    fingers = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: dict[str, float]) -> None:
+        event = {"type": kind, "touchPoints": list(points)}
+        fingers.send("Input.dispatchTouchEvent", event)
+
+    touch("touchStart", {"x": x, "y": start})
+    for step in range(1, 6):
+        touch("touchMove", {"x": x, "y": start + (end - start) * step / 5})
+    page.wait_for_timeout(100)
+    touch("touchEnd")
+    said(page, "和平國小 移到第 3 位，共 3 所")
+    assert listed(page) == ["仁愛國小", "青山國小", "和平國小"]
+
+
+def test_by_keyboard_alone(chromium: Any, site: Served) -> None:
+    """From the top of the page to a saved list, without a pointer."""
+    page = edit(chromium, site, **DESK)
+    key = page.keyboard
+
+    def to(selector: str) -> None:
+        for _ in range(400):
+            key.press("Tab")
+            if page.locator(f"{selector}:focus").count():
+                return
+        pytest.fail(f"{selector} is not reached with Tab")
+
+    to("#keyword")
+    key.type("國小")
+    to("#results button")
+    key.press("Enter")
+    said(page, "和平國小 已加入，第 1 志願，共 1 所")
+    for n in (2, 3):
+        to("#results button")
+        key.press("Enter")
+        playwright_api.expect(page.locator("#chosen > li")).to_have_count(n)
+    page.locator("#list-title").focus()
+    for _ in range(3):
+        to("#chosen .handle")
+    names = listed(page)
+    key.press("ArrowUp")
+    said(page, f"{names[2]} 移到第 2 位，共 3 所")
+    key.press("Home")
+    said(page, f"{names[2]} 移到第 1 位，共 3 所")
+    assert page.locator(".handle:focus").count() == 1, "the handle keeps the focus"
+    key.press("End")
+    assert listed(page) == names
+    to("#chosen .wish") if page.locator(
+        "#chosen > li:last-child .handle:focus"
+    ).count() == 0 else key.press("Tab")
+    key.press("Enter")
+    playwright_api.expect(page.locator("#menu")).to_be_visible()
+    key.press("Escape")
+    playwright_api.expect(page.locator("#menu")).to_be_hidden()
+    assert page.locator("#chosen > li:last-child .wish:focus").count() == 1
+    key.press("Enter")
+    to("#menu button.remove")
+    key.press("Enter")
+    assert listed(page) == names[:2]
+    assert page.locator("#list-title:focus").count() == 1
+    to("#save button[value=stay]")
+    key.press("Enter")
+    told(page, "已儲存")
+    assert len(site.stored().wishes) == 2
+
+
+def test_focus_goes_to_the_next_school_after_a_removal(
+    chromium: Any, site: Served
+) -> None:
+    page = edit(chromium, site, **DESK)
+    pick(page, "和平", "仁愛")
+    page.locator("#chosen .wish").first.click()
+    page.locator("#menu button.remove").click()
+    focused = page.locator("#chosen .wish:focus .name")
+    playwright_api.expect(focused).to_have_text("仁愛國小")
+
+
+@WIDTHS
+def test_without_javascript_t516(
+    chromium: Any, site: Served, kind: dict[str, Any]
+) -> None:
+    page = visit(chromium, site, java_script_enabled=False, **kind)
+    page.get_by_role("button", name="屏東市", exact=True).click()
+    for name in ("和平國小", "仁愛國小"):
+        page.locator("#results").get_by_role("button", name=name).click()
+    page.get_by_label("從最前插入志願").check()
+    page.locator("#tabs button").nth(1).click()
+    page.locator("#keyword").fill("蘭嶼")
+    page.locator("#keyword").press("Enter")
+    page.get_by_label("從最前插入志願").check()
+    page.locator("#results").get_by_role("button", name="蘭嶼國小").click()
+    assert listed(page) == ["蘭嶼國小", "和平國小", "仁愛國小"]
+    assert page.locator("#dirty").is_visible()
+    page.locator("#chosen .wish").nth(2).click()
+    page.locator("#menu").get_by_role("button", name="往前移動").click()
+    page.locator("#menu [name=place]").fill("1")
+    page.locator("#menu [name=place]").press("Enter")
+    assert listed(page) == ["仁愛國小", "蘭嶼國小", "和平國小"]
+    page.locator("#menu").get_by_role("button", name="關閉").click()
+    page.locator("#save button[value=stay]").click()
+    assert site.stored().wishes == ("134602", "144701", "134601")
+    page.get_by_role("button", name="清空志願").click()
+    page.locator("#ask").get_by_role("button", name="確定").click()
+    assert listed(page) == []
+    page.get_by_role("button", name="回復前次所儲存的志願學校").click()
+    page.locator("#ask").get_by_role("button", name="確定").click()
+    assert len(listed(page)) == 3
+    page.locator("#save button[value=finish]").click()
+    assert page.url.endswith("/teacher/status")
+    assert site.stored().state == "filed"
+
+
+def test_who_leaves_unsaved_is_warned_g14(chromium: Any, site: Served) -> None:
+    page = edit(chromium, site, **DESK)
+    asked: list[str] = []
+
+    def stay(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    pick(page, "和平")
+    page.close(run_before_unload=True)
+    page.wait_for_timeout(300)
+    assert asked == ["beforeunload"]
+    save(page)
+    page.locator("#save a.button").click()
+    page.wait_for_url("**/teacher/appointment")
+    assert asked == ["beforeunload"]
+
+
+def test_the_list_under_way_is_kept_by_the_site(chromium: Any, site: Served) -> None:
+    page = edit(chromium, site, **DESK)
+    with page.expect_response("**/wishes/draft"):
+        pick(page, "和平", "仁愛")
+    other = edit(chromium, site, **PHONE)
+    assert listed(other) == ["和平國小", "仁愛國小"]
+    assert other.locator("#dirty").is_visible()
+    assert site.stored().wishes == ()
+
+
+def test_doubts_appear_while_editing(chromium: Any, site: Served) -> None:
+    site.sql("insert into school_subject values ('134602', 'E02')")
+    page = edit(chromium, site, **DESK)
+    pick(page, "仁愛")
+    doubt = page.locator("#chosen .doubts li")
+    playwright_api.expect(doubt).to_have_text(
+        "這所學校沒有您申請的科(類)別，此志願不可能達成"
+    )
+    page.locator("#chosen .wish").click()
+    page.locator("#menu button.remove").click()
+    playwright_api.expect(doubt).to_have_count(0)
+
+
+def test_two_windows_in_conflict_keep_both_lists(chromium: Any, site: Served) -> None:
+    one, other = edit(chromium, site, **DESK), edit(chromium, site, **PHONE)
+    pick(one, "和平")
+    pick(other, "仁愛")
+    save(one)
+    other.locator("#save button[value=stay]").click()
+    playwright_api.expect(other.locator("h1")).to_have_text("志願資料已在別處變更")
+    assert other.locator(".listed .name").all_text_contents() == [
+        "仁愛國小",
+        "和平國小",
+    ]
+    other.get_by_role("button", name="用這一份繼續編輯").first.click()
+    ready(other)
+    assert listed(other) == ["仁愛國小"]
+    save(other)
+    assert site.stored().wishes == ("134602",)
+
+
+def test_a_session_that_ended_loses_nothing(chromium: Any, site: Served) -> None:
+    page = edit(chromium, site, **DESK)
+    pick(page, "和平")
+    page.context.clear_cookies()
+    page.locator("#save button[value=stay]").click()
+    told(page, "登入已逾時，尚未儲存")
+    assert listed(page) == ["和平國小"]
+    page.context.add_cookies([site.cookie])
+    save(page)
+    assert site.stored().wishes == ("134601",)
+
+
+def test_a_site_that_cannot_be_reached_loses_nothing(
+    chromium: Any, site: Served
+) -> None:
+    page = edit(chromium, site, **DESK)
+    pick(page, "和平")
+    page.context.set_offline(True)
+    page.locator("#save button[value=stay]").click()
+    told(page, "連不上本站，尚未儲存")
+    page.context.set_offline(False)
+    save(page)
+
+
+def test_pools_that_do_not_come_leave_the_forms(chromium: Any, site: Served) -> None:
+    context = chromium.new_context(**DESK)
+    context.add_cookies([site.cookie])
+    page = context.new_page()
+    page.route("**/teacher/pool/**", lambda route: route.abort())
+    page.goto(f"{site.origin}/teacher/wishes")
+    page.get_by_role("button", name="屏東市", exact=True).click()
+    page.locator("#results").get_by_role("button", name="和平國小").click()
+    playwright_api.expect(page.locator("#chosen .name")).to_have_text(["和平國小"])
+
+
+@WIDTHS
+def test_axe_finds_nothing_serious(
+    chromium: Any, site: Served, kind: dict[str, Any]
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = edit(chromium, site, **kind)
+    pick(page, "和平", "仁愛", "青山")
+    found = [axe.run(page)]
+    page.locator("#chosen .wish").first.click()
+    found.append(axe.run(page))
+    for path in ("/counties", "?township=*&at=1", "?ask=clear"):
+        page = visit(chromium, site, path, java_script_enabled=True, **kind)
+        found.append(axe.run(page))
+    serious = [
+        (violation["id"], [node["html"] for node in violation["nodes"]][:3])
+        for result in found
+        for violation in result.response["violations"]
+        if violation["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+def test_both_lists_do_the_same(chromium: Any, site: Served) -> None:
+    """wish_list.js and wish_list.py, on a long run of random actions."""
+    page = visit(chromium, site, **DESK)
+    source = page.locator("script[src*='wishes.js']").get_attribute("src")
+    address = source.replace("wishes.js", "wish_list.js")
+    steps = list(random_steps(random.Random(5), 400))
+    found = page.evaluate(RUN, [address, steps])
+    assert found == list(by_python(steps))
+
+
+RUN = """async ([address, steps]) => {
+  const wishes = await import(address);
+  const states = [];
+  let list = [];
+  for (const [action, school, n, mode] of steps) {
+    if (action === "add") list = wishes.add(list, school, { mode, n });
+    else if (action === "remove") list = wishes.remove(list, school);
+    else list = wishes.move(list, school, action, n);
+    states.push(list);
+  }
+  return states;
+}"""
+
+Step = tuple[str, str, int, str]
+
+
+def random_steps(draw: random.Random, n: int) -> Iterator[Step]:
+    actions = ["add"] * 4 + ["remove", *wish_list.MOVES]
+    for _ in range(n):
+        yield (
+            draw.choice(actions),
+            f"S{draw.randrange(12)}",
+            draw.randrange(-2, 16),
+            draw.choice(wish_list.INSERT_MODES),
+        )
+
+
+def by_python(steps: list[Step]) -> Iterator[list[str]]:
+    wishes = WishList()
+    for action, code, n, mode in steps:
+        edit_ = wish_list.Edit(action, code, n, Insert(mode, n))
+        with suppress(wish_list.WishError):  # the page leaves the list as it is
+            wishes = wish_list.edited(wishes, edit_, WishList())
+        yield list(wishes)
+
+
+def test_the_round_of_these_tests() -> None:
+    assert len(list(large_pool())) == 600
+    assert schools.LEVELS[1] == LEVEL

@@ -1,0 +1,355 @@
+"""Signing in: throttle, challenges, sessions, first sign-in, and the vault."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from practice_round import (
+    CHEN,
+    CLOSES,
+    LIN,
+    PASSWORD,
+    STRANGER,
+    Client,
+    teacher,
+    with_site,
+)
+
+from jiepin.web import access, accounts
+from jiepin.web.passwords import Busy, Passwords
+from jiepin.web.rotation import seal_again
+from jiepin.web.site import Site
+from jiepin.web.store import accounts as store
+from jiepin.web.store import audit
+from jiepin.web.vault import BadKeys, NotSealedHere, Vault, digest
+
+COOKIE = "__Host-sid"
+
+
+# signing in
+
+
+def test_first_sign_in_is_for_the_roster_alone(client: Client) -> None:
+    assert client.sign_in(STRANGER).status_code == 422
+    assert client.sign_in(LIN).headers["location"] == "/teacher/"
+
+    async def actions(site: Site) -> list[str]:
+        async with site.database.reading() as db:
+            rows = await db.execute_fetchall("select action, county from audit")
+        return [tuple(row) for row in rows]
+
+    assert ("first-sign-in", "12") in client.call(actions)
+
+
+def test_first_sign_in_ends_with_the_period(client: Client) -> None:
+    client.clock.set(CLOSES)
+    assert "目前不在填報期間" in client.sign_in(LIN).text
+
+
+def test_without_a_password_nobody_comes_past_step_2(client: Client) -> None:
+    client.fill_in(2)
+    assert client.get("/teacher/person").headers["location"] == "/teacher/password"
+
+
+def test_2_4_1_five_failures_lock_for_fifteen_minutes(client: Client) -> None:
+    client.fill_in(3)
+    other = client.another()
+    for _ in range(5):
+        assert "密碼不符" in other.sign_in(LIN, "wrong one").text
+    locked = other.sign_in(LIN, PASSWORD)
+    assert "密碼錯誤次數過多，請於 115年4月20日 09:15:00 後再試" in locked.text
+    client.clock.move(minutes=15)
+    assert other.sign_in(LIN, PASSWORD).status_code == 303
+
+
+def test_2_4_1_others_are_not_locked_with_one(client: Client) -> None:
+    client.fill_in(3)
+    other = client.another()
+    for _ in range(6):
+        other.sign_in(LIN, "wrong one")
+    assert other.sign_in(CHEN).status_code == 303
+
+
+def test_2_4_1_a_success_starts_the_count_again(client: Client) -> None:
+    client.fill_in(3)
+    other = client.another()
+    for _ in range(3):
+        for _ in range(4):
+            other.sign_in(LIN, "wrong one")
+        assert other.sign_in(LIN, PASSWORD).status_code == 303
+
+
+def test_2_4_1_one_address_is_slowed(client: Client) -> None:
+    client.call(many_failures)
+    assert "此網路位址登入失敗次數過多" in client.sign_in(CHEN).text
+    client.clock.move(minutes=1)
+    assert client.sign_in(CHEN).status_code == 303
+
+
+async def many_failures(site: Site) -> None:
+    for _ in range(accounts.ADDRESS_FAILURES):
+        await accounts._count_failure(site, "testclient", "")
+
+
+def test_many_wrong_passwords_at_once_are_counted_too(client: Client) -> None:
+    client.fill_in(3)
+
+    async def storm(site: Site) -> int:
+        lookup = site.vault.lookup(115, LIN.level, LIN.national_id).hex()
+        tries = [
+            accounts._take_attempt(site, f"account:{lookup}", "1.2.3.4")
+            for _ in range(20)
+        ]
+        done = await asyncio.gather(*tries, return_exceptions=True)
+        return sum(answer is None for answer in done)
+
+    assert client.call(storm) == accounts.FAILURES
+
+
+# challenges
+
+
+def test_an_answer_counts_once(client: Client) -> None:
+    fields = {"level": LIN.level, "password": "", **client.answer(LIN)}
+    assert client.post("/teacher/sign-in", **fields).status_code == 303
+    client.post("/teacher/sign-out")
+    assert "已逾時" in client.post("/teacher/sign-in", **fields).text
+
+
+def test_an_answer_is_good_for_a_minute(client: Client) -> None:
+    answer = client.answer(LIN)
+    client.clock.move(seconds=60)
+    late = client.post("/teacher/sign-in", level=LIN.level, **answer)
+    assert "已逾時" in late.text
+
+
+def test_an_answer_to_another_session_is_refused(client: Client) -> None:
+    answer = client.another().answer(LIN)
+    client.post("/teacher/challenge")
+    stolen = client.post("/teacher/sign-in", level=LIN.level, **answer)
+    assert "健保卡讀取結果無法辨識" in stolen.text
+
+
+def test_a_practice_card_is_refused_in_production(client: Client) -> None:
+    answer = client.answer(LIN, source="replay")
+    refused = client.post("/teacher/sign-in", level=LIN.level, **answer)
+    assert "正式網站不接受練習卡" in refused.text
+    refused = client.post("/teacher/sign-in", level=LIN.level, practice="0")
+    assert refused.status_code == 422
+
+
+# sessions
+
+
+def test_7_2_4_signing_in_makes_a_new_session(client: Client) -> None:
+    answer = client.answer(LIN)
+    planted = client.http.cookies[COOKIE]
+    client.post("/teacher/sign-in", level=LIN.level, **answer)
+    assert client.http.cookies[COOKIE] != planted
+    thief = client.another()
+    thief.http.cookies.set(COOKIE, planted)
+    assert thief.get("/teacher/notices").headers["location"] == "/teacher/"
+
+
+def test_7_4_1_signing_out_ends_the_session(client: Client) -> None:
+    client.sign_in()
+    thief = client.another()
+    thief.http.cookies.set(COOKIE, client.http.cookies[COOKIE])
+    client.post("/teacher/sign-out")
+    assert thief.get("/teacher/notices").headers["location"] == "/teacher/"
+
+
+def test_7_3_1_half_an_hour_of_silence_ends_it(client: Client) -> None:
+    client.sign_in()
+    for _ in range(3):
+        client.clock.move(minutes=29)
+        assert client.get("/teacher/notices").status_code == 200
+    client.clock.move(minutes=30, seconds=1)
+    assert client.get("/teacher/notices").status_code == 303
+
+
+def test_7_3_2_eight_hours_end_it(client: Client) -> None:
+    client.sign_in()
+    for _ in range(24):
+        client.clock.move(minutes=20)
+        assert client.get("/teacher/notices").status_code == 200
+    client.clock.move(minutes=1)
+    assert client.get("/teacher/notices").status_code == 303
+
+
+def test_being_seen_reaches_the_database_later(client: Client) -> None:
+    client.sign_in()
+    client.clock.move(minutes=20)
+    client.get("/teacher/notices")
+
+    async def flush(site: Site) -> int:
+        await client.app.state.presence.flush(site)
+        async with site.database.reading() as db:
+            [[seen]] = await db.execute_fetchall(
+                "select seen from session where account is not null"
+            )
+        return seen
+
+    assert client.call(flush) == int(client.clock.now().timestamp()) * 1000
+
+
+def test_7_4_3_a_new_password_ends_the_other_sessions(client: Client) -> None:
+    client.fill_in(3)
+    other = client.another()
+    other.sign_in(LIN, PASSWORD)
+    fresh = {"password": "another morning", "again": "another morning", "hint": ""}
+    client.save("/teacher/password", **fresh, present=PASSWORD)
+    assert client.get("/teacher/person").status_code == 200
+    assert other.get("/teacher/person").headers["location"] == "/teacher/"
+
+
+def test_only_a_digest_of_the_cookie_is_kept(client: Client) -> None:
+    client.sign_in()
+
+    async def tokens(site: Site) -> list[bytes]:
+        async with site.database.reading() as db:
+            return [
+                row[0] for row in await db.execute_fetchall("select token from session")
+            ]
+
+    assert digest(client.http.cookies[COOKIE]) in client.call(tokens)
+
+
+# access
+
+
+def test_nobody_sees_or_changes_what_is_not_his(tmp_path: Path) -> None:
+    async def work(site: Site) -> None:
+        lin, of_lin = await teacher(site, LIN)
+        chen, of_chen = await teacher(site, CHEN)
+        now = site.clock.now()
+        for action in ("see", "edit", "print", "export", "notify"):
+            assert access.can(lin, action, of_lin, now)
+            assert not access.can(lin, action, of_chen, now)
+            assert not access.can(chen, action, of_lin, now)
+            assert not access.can(access.NOBODY, action, of_lin, now)
+            assert not access.can(
+                access.Actor("county", county="12"), action, of_lin, now
+            )
+            assert access.can(lin, action, of_lin, CLOSES) == (action != "edit")
+            early = now - timedelta(days=2)
+            assert access.can(lin, action, of_lin, early) == (action != "edit")
+
+    with_site(tmp_path, work)
+
+
+def test_two_teachers_never_see_each_other(client: Client) -> None:
+    client.fill_in(4)
+    client.save(
+        "/teacher/person",
+        name="林記號",
+        phone1="07-7654321",
+        phone2="",
+        email="lin@example.org",
+    )
+    other = client.another()
+    other.sign_in(CHEN)
+    for path in ("notices", "password", "own-data"):
+        page = other.get(f"/teacher/{path}").text
+        assert "林記號" not in page
+        assert LIN.national_id not in page
+
+
+# passwords
+
+
+def test_11_4_2_how_passwords_are_kept() -> None:
+    async def work() -> None:
+        passwords = Passwords()
+        stored = await passwords.hash(PASSWORD)
+        assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+        assert await passwords.matches(stored, PASSWORD)
+        assert not await passwords.matches(stored, "another")
+        assert not await passwords.matches(None, "nobody has this password")
+
+    asyncio.run(work())
+
+
+def test_a_crowd_is_asked_to_come_back() -> None:
+    async def work() -> list[object]:
+        passwords = Passwords(most_waiting=3)
+        tries = [passwords.matches(None, "x") for _ in range(6)]
+        return await asyncio.gather(*tries, return_exceptions=True)
+
+    answers = asyncio.run(work())
+    assert [type(answer) for answer in answers] == [bool] * 3 + [Busy] * 3
+
+
+def test_busy_is_a_friendly_page(client: Client) -> None:
+    client.app.state.passwords = Passwords(most_waiting=0)
+    answer = client.sign_in()
+    assert answer.status_code == 503
+    assert "請稍候" in answer.text
+
+
+# the vault
+
+
+@given(st.text(), st.text(), st.text())
+def test_what_is_sealed_opens_in_its_place_alone(
+    text: str, row: str, other: str
+) -> None:
+    sealed = VAULT.seal(text, "a.b", row)
+    assert VAULT.open(sealed, "a.b", row) == text
+    assert text.encode() not in sealed or len(text) < 3
+    if other != row:
+        with pytest.raises(NotSealedHere):
+            VAULT.open(sealed, "a.b", other)
+
+
+VAULT = Vault.new()
+
+
+def test_keys_survive_their_file(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    vault = Vault.new()
+    vault.write(file)
+    assert os.stat(file).st_mode & 0o777 == 0o600
+    sealed = vault.seal("x", "a.b", "1")
+    again = Vault.read(file)
+    assert again.open(sealed, "a.b", "1") == "x"
+    assert again.lookup(115, "elementary", "A1") == vault.lookup(
+        115, "elementary", "A1"
+    )
+
+
+def test_bad_key_files(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    with pytest.raises(BadKeys, match="keys create"):
+        Vault.read(file)
+    file.write_text("{}")
+    os.chmod(file, 0o644)
+    with pytest.raises(BadKeys, match="chmod 600"):
+        Vault.read(file)
+    os.chmod(file, 0o600)
+    with pytest.raises(BadKeys, match="not a key file"):
+        Vault.read(file)
+
+
+def test_rotation_seals_everything_again(tmp_path: Path) -> None:
+    async def work(site: Site) -> None:
+        actor, _ = await teacher(site)
+        rotated = site.vault.rotated()
+        assert await seal_again(site.database, rotated) >= 2
+        assert await seal_again(site.database, rotated) == 0
+        newest = rotated.only_newest()
+        async with site.database.reading() as db:
+            national_id, _ = await store.sealed_identity(db, actor.account)
+            assert await audit.first_broken(db) is None
+        opened = newest.open(national_id, "account.national_id", actor.account)
+        assert opened == LIN.national_id
+        with pytest.raises(NotSealedHere):
+            site.vault.open(national_id, "account.national_id", actor.account)
+
+    with_site(tmp_path, work)

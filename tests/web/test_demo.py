@@ -1,0 +1,100 @@
+"""The practice site: cards without hardware, its own folder, its marks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from practice_round import SCHOOLS, Page
+from starlette.testclient import TestClient
+
+from jiepin.web import demo
+from jiepin.web.app import create_app
+from jiepin.web.cli import main
+from jiepin.web.settings import BadSettings, Settings
+from jiepin.web.vault import Vault
+
+ORIGIN = "http://127.0.0.1:8000"
+
+
+@pytest.fixture(scope="module")
+def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    folder = tmp_path_factory.mktemp("practice")
+    environment = {"JIEPIN_DATA": str(folder), "JIEPIN_ORIGIN": ORIGIN}
+    settings = Settings.read(environment, practice=True)
+    with TestClient(create_app(settings, Vault.new()), base_url=ORIGIN) as http:
+        http.headers["sec-fetch-site"] = "same-origin"
+        yield http
+
+
+def test_every_card_signs_in(practice: TestClient) -> None:
+    for number, person in enumerate(demo.PEOPLE):
+        form = {"level": person.level, "practice": str(number)}
+        answer = practice.post("/teacher/sign-in", data=form)
+        assert answer.url.path == "/teacher/notices", person
+        practice.post("/teacher/sign-out")
+
+
+def test_a_card_knows_its_level_without_scripts(practice: TestClient) -> None:
+    answer = practice.post("/teacher/sign-in", data={"level": "", "practice": "4"})
+    assert "申請階段別：國中" in Page(answer.text).text
+    practice.post("/teacher/sign-out")
+
+
+def test_an_unknown_card_is_refused(practice: TestClient) -> None:
+    form = {"level": "elementary", "practice": "99"}
+    assert practice.post("/teacher/sign-in", data=form).status_code == 422
+
+
+def test_g02_every_page_is_marked(practice: TestClient) -> None:
+    for path in ("/teacher/", "/teacher/help", "/practice/mail", "/nowhere"):
+        text = Page(practice.get(path).text).text
+        assert "練習站" in text
+        assert "請勿外洩" in text
+
+
+def test_the_whole_country_is_there(practice: TestClient) -> None:
+    assert len(demo._invented_schools()) > 5000 > len(SCHOOLS)
+    assert practice.get("/practice/mail").status_code == 200
+
+
+def test_ids_of_invented_people_are_right_and_differ() -> None:
+    ids = [person.national_id for person in demo.PEOPLE]
+    assert len(set(ids)) == len(ids)
+    assert demo.national_id("A", "M", 2345678) == "A123456789"
+
+
+def test_practice_never_touches_another_folder(tmp_path: Path) -> None:
+    (tmp_path / "jiepin.db").write_text("production")
+    done = CliRunner().invoke(main, ["demo", "--data", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "no practice site" in done.output
+
+
+def test_production_never_runs_on_a_practice_folder(tmp_path: Path) -> None:
+    demo.check_folder(tmp_path)
+    done = CliRunner().invoke(
+        main,
+        ["serve", "--data", str(tmp_path)],
+        env={"JIEPIN_ORIGIN": "https://tas.example"},
+    )
+    assert done.exit_code == 2
+    assert "holds a practice site" in done.output
+
+
+def test_keys_are_made_shown_and_rotated(tmp_path: Path) -> None:
+    file, run = str(tmp_path / "keys.json"), CliRunner()
+    assert run.invoke(main, ["keys", "create", file]).exit_code == 0
+    assert run.invoke(main, ["keys", "create", file]).exit_code == 2
+    shown = run.invoke(main, ["keys", "show", file]).output
+    done = run.invoke(main, ["keys", "rotate", file, "--data", str(tmp_path)])
+    assert "0 values" in done.output
+    assert run.invoke(main, ["keys", "show", file]).output == shown
+
+
+def test_plain_http_is_for_practice_on_this_computer() -> None:
+    for origin, practice in ((ORIGIN, False), ("http://tas.example", True)):
+        with pytest.raises(BadSettings, match="do without https"):
+            Settings.read({"JIEPIN_DATA": "d", "JIEPIN_ORIGIN": origin}, practice)

@@ -1,0 +1,266 @@
+"""Which addresses exist, and what every request passes through."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from importlib.resources import files
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from jiepin.web import demo, language
+from jiepin.web.accounts import Presence
+from jiepin.web.clock import Clock, SystemClock
+from jiepin.web.fragments import Fragments
+from jiepin.web.guard import MOST_BODY, Guard
+from jiepin.web.notify.worker import Worker
+from jiepin.web.passwords import Busy, Passwords
+from jiepin.web.rendering import STATIC, make_environment, render
+from jiepin.web.settings import Settings
+from jiepin.web.site import Site
+from jiepin.web.store.applications import NotSaved
+from jiepin.web.store.database import Database
+from jiepin.web.teacher import (
+    appointment,
+    door,
+    new_password,
+    notices,
+    notify,
+    own_data,
+    own_sheet,
+    password,
+    person,
+    pool,
+    status,
+    wishes,
+)
+from jiepin.web.teacher.steps import not_saved
+from jiepin.web.vault import Vault
+
+log = logging.getLogger(__name__)
+
+LANGUAGE_COOKIE = "lang"
+YEAR_SECONDS = 365 * 86400
+TEND_EVERY = 60  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """Why there is no page: absent, busy, large, full, or fault with its number."""
+
+    kind: str
+    number: str = ""
+
+
+async def home(_request: Request) -> Response:
+    return RedirectResponse("/teacher/", status_code=303)
+
+
+async def choose_language(request: Request) -> Response:
+    """Keep the language chosen, and go back to the page it was chosen on."""
+    form = await request.form()
+    back = str(form.get("back", "/"))
+    answer = RedirectResponse(_own_path(back), status_code=303)
+    answer.set_cookie(
+        LANGUAGE_COOKIE,
+        "en" if form.get("language") == language.ENGLISH else language.CHINESE,
+        max_age=YEAR_SECONDS,
+        secure=request.app.state.site.settings.secure,
+        httponly=True,
+        samesite="lax",
+    )
+    return answer
+
+
+def _own_path(back: str) -> str:
+    own = back.startswith("/") and not back.startswith(("//", "/\\"))
+    return back if own and back.isprintable() and back.isascii() else "/"
+
+
+ROUTES: Sequence[BaseRoute] = (
+    Route("/", home),
+    Route("/language", choose_language, methods=["POST"]),
+    Route("/teacher/", door.sign_in_page),
+    Route("/teacher/challenge", door.challenge, methods=["POST"]),
+    Route("/teacher/sign-in", door.sign_in, methods=["POST"]),
+    Route("/teacher/sign-out", door.sign_out, methods=["POST"]),
+    Route("/teacher/help", door.help_page),
+    Route("/teacher/forgot", new_password.forgot, methods=["POST"]),
+    Route("/teacher/reset/{token}", new_password.reset, methods=["GET", "POST"]),
+    Route("/teacher/notices", notices.notices, methods=["GET", "POST"]),
+    Route("/teacher/password", password.password, methods=["GET", "POST"]),
+    Route("/teacher/person", person.person, methods=["GET", "POST"]),
+    Route("/teacher/person/code", person.code, methods=["POST"]),
+    Route("/teacher/person/again", person.again, methods=["POST"]),
+    Route("/teacher/appointment", appointment.appointment, methods=["GET", "POST"]),
+    Route("/teacher/wishes", wishes.wishes),
+    Route("/teacher/wishes/counties", wishes.counties, methods=["GET", "POST"]),
+    Route("/teacher/wishes/edit", wishes.edit, methods=["POST"]),
+    Route("/teacher/wishes/mine", wishes.keep_mine, methods=["POST"]),
+    Route("/teacher/wishes/draft", wishes.draft, methods=["POST"]),
+    Route("/teacher/wishes/save", wishes.save, methods=["POST"]),
+    Route("/teacher/pool/{level}/{county}/{digest}", pool.answer),
+    Route("/teacher/status", status.status),
+    Route("/teacher/sheet", own_sheet.page),
+    Route("/teacher/sheet.pdf", own_sheet.document),
+    Route("/teacher/notify", notify.settings, methods=["GET", "POST"]),
+    Route("/teacher/notify/unlink", notify.unlink, methods=["POST"]),
+    Route("/teacher/line", notify.line, methods=["GET", "POST"]),
+    Route("/teacher/own-data", own_data.page),
+    Route("/teacher/own-data.json", own_data.download, methods=["POST"]),
+    Mount(STATIC, StaticFiles(directory=str(files("jiepin.web") / "static"))),
+)
+
+
+def create_app(
+    settings: Settings, vault: Vault, clock: Clock | None = None
+) -> Starlette:
+    """Return the site; the database opens when it starts and closes when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        database = await Database.open(settings.database)
+        app.state.site = Site(settings, clock or SystemClock(), vault, database)
+        try:
+            await _start(app)
+            running = [
+                asyncio.create_task(work)
+                for work in (_tend(app), app.state.worker.run())
+            ]
+            try:
+                yield
+            finally:
+                await _stop(running)
+                await app.state.presence.flush(app.state.site)
+        finally:
+            await database.close()
+
+    app = Starlette(
+        routes=[*ROUTES, *(demo.ROUTES if settings.practice else ())],
+        middleware=[
+            Middleware(Guard, settings=settings),
+            Middleware(GZipMiddleware, minimum_size=1400),
+            Middleware(RequestBodyLimitMiddleware, max_body_size=MOST_BODY),
+            Middleware(Spoken),
+            Middleware(Faults),
+        ],
+        exception_handlers={
+            NotSaved: not_saved,
+            Busy: _busy,
+            ClientDisconnect: _gone,
+            sqlite3.OperationalError: _no_room,
+            HTTPException: _http_error,
+        },
+        lifespan=lifespan,
+    )
+    app.state.templates = make_environment()
+    app.state.passwords = Passwords()
+    app.state.presence = Presence()
+    app.state.fragments = Fragments()
+    return app
+
+
+async def _start(app: Starlette) -> None:
+    site: Site = app.state.site
+    app.state.worker = Worker.of(site)
+    if site.settings.practice:
+        app.state.practice = await demo.fill(site)
+        app.state.worker = Worker(site, {"mail": app.state.practice})
+
+
+class Spoken:
+    """Speaks the language that the browser's cookie asks for."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        chosen = Request(scope).cookies.get(LANGUAGE_COOKIE, language.CHINESE)
+        with language.speaking(chosen):
+            await self._app(scope, receive, send)
+
+
+class Faults:
+    """Answers with a page when something went wrong that nobody foresaw.
+
+    What it was goes to the log under a number; the page shows the number alone.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        except Exception as error:
+            if scope["type"] != "http" or started:
+                raise
+            number = secrets.token_hex(4)
+            log.error("incident %s", number, exc_info=error)
+            page = ErrorPage("fault", number)
+            answer = await render(Request(scope), "error.html", page, 500)
+            await answer(scope, receive, send)
+
+
+async def _tend(app: Starlette) -> None:
+    """Look after what grows old, once a minute."""
+    while True:
+        await asyncio.sleep(TEND_EVERY)
+        try:
+            await app.state.presence.flush(app.state.site)
+        except Exception:
+            log.exception("tending failed; trying again in a minute")
+
+
+async def _stop(running: Sequence[asyncio.Task[None]]) -> None:
+    for task in running:
+        task.cancel()
+    for task in running:
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _busy(request: Request, _error: Exception) -> Response:
+    return await render(request, "error.html", ErrorPage("busy"), 503)
+
+
+async def _no_room(request: Request, error: Exception) -> Response:
+    """Say that nothing was saved because the disk is full; what was there stays."""
+    if "full" not in str(error):
+        raise error
+    log.error("no room for the database: %s", error)
+    return await render(request, "error.html", ErrorPage("full"), 503)
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)  # nobody is there to read it
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = {404: "absent", 405: "absent", 413: "large"}.get(error.status_code, "fault")
+    return await render(request, "error.html", ErrorPage(kind), error.status_code)

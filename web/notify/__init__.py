@@ -1,0 +1,1 @@
+"""What is sent: mail and LINE, through the outbox."""

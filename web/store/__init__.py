@@ -1,0 +1,1 @@
+"""Every SQL statement, by subject. Each function takes the connection first."""

@@ -1,0 +1,1 @@
+"""The teacher's end: six steps from the notices to the status."""

@@ -1,0 +1,112 @@
+"""Step 2: choosing a password; later, changing it with the present one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from jiepin.web import accounts
+from jiepin.web.accounts import Visitor
+from jiepin.web.clock import roc_year
+from jiepin.web.language import _
+from jiepin.web.passwords import ADVISED, SHORTEST
+from jiepin.web.problems import Problem, Problems
+from jiepin.web.rendering import render
+from jiepin.web.site import Site
+from jiepin.web.store import accounts as store
+from jiepin.web.store import applications
+from jiepin.web.teacher import forms
+from jiepin.web.teacher.door import set_cookie
+from jiepin.web.teacher.steps import current_step, see, signed_in
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordPage:
+    """`change`: there is a password already, which has to be given as well."""
+
+    change: bool
+    hint: str
+    shortest: int
+    advised: int
+    problems: Problems
+    seen: int
+
+
+@signed_in(step=applications.PASSWORD)
+async def password(request: Request) -> Response:
+    """Show the form, or save a password and go on with a new session."""
+    visitor: Visitor = request.state.visitor
+    if request.method != "POST":
+        return await _show(request, "", Problems())
+    form = forms.typed(await request.form())
+    site: Site = request.app.state.site
+    read = forms.read_password(form, await words_about(site, visitor))
+    if isinstance(read, Problems):
+        return await _show(request, form.get("hint", ""), read)
+    if visitor.application.has_password and not await present_matches(request, form):
+        wrong = Problems((Problem("present", _("目前密碼不符")),))
+        return await _show(request, read.hint, wrong)
+    hashed = await request.app.state.passwords.hash(read.password)
+    saved = await applications.save_password(
+        site, visitor.actor, forms.seen_version(form), hashed, read.hint
+    )
+    answer = see(current_step(saved))
+    set_cookie(answer, site, await accounts.renew(site, saved.account))
+    return answer
+
+
+async def _show(request: Request, hint: str, problems: Problems) -> Response:
+    application = request.state.visitor.application
+    page = PasswordPage(
+        change=application.has_password,
+        hint=hint,
+        shortest=SHORTEST,
+        advised=ADVISED,
+        problems=problems,
+        seen=application.version,
+    )
+    return await render(request, "password.html", page, 422 if problems else 200)
+
+
+async def present_matches(request: Request, form: forms.Typed) -> bool:
+    """Tell whether the present password was typed right."""
+    state, visitor = request.app.state, request.state.visitor
+    async with state.site.database.reading() as db:
+        account = await store.by_id(db, visitor.application.account)
+    stored = account.password if account else None
+    matches: bool = await state.passwords.matches(stored, form.get("present", ""))
+    return matches
+
+
+async def words_about(site: Site, visitor: Visitor) -> tuple[str, ...]:
+    """Return what an acquaintance would try as a password."""
+    application = visitor.application
+    national_id, birthday = await accounts.identity(site, application.account)
+    return (
+        *words_on_card(national_id, date.fromisoformat(birthday)),
+        application.card_name,
+        application.name,
+        application.phone1,
+        application.phone2,
+        application.email.partition("@")[0],
+    )
+
+
+def words_on_card(national_id: str, birth: date) -> tuple[str, ...]:
+    """Return the ID and the usual ways to write a birthday.
+
+    >>> words_on_card("A123456789", date(1985, 3, 9))
+    ('A123456789', '123456789', '19850309', '03091985', '0740309', '740309')
+    """
+    year = roc_year(birth)
+    return (
+        national_id,
+        national_id[1:],
+        f"{birth:%Y%m%d}",
+        f"{birth:%m%d%Y}",
+        f"{year:03d}{birth:%m%d}",
+        f"{year}{birth:%m%d}",
+    )

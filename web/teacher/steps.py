@@ -1,0 +1,95 @@
+"""The order of the six steps: who may open which, and what a failed save answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import wraps
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from jiepin.web import access, accounts
+from jiepin.web.accounts import Visitor
+from jiepin.web.rendering import STEPS, render, step_url
+from jiepin.web.site import Site
+from jiepin.web.store import applications
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+SIGN_IN = "/teacher/"
+
+
+@dataclass(frozen=True, slots=True)
+class NotSavedPage:
+    """Why a save changed nothing, and where to go on."""
+
+    reason: str  # "closed" or "changed"
+    seen: int
+    found: int
+    back: str
+
+
+async def find_visitor(request: Request) -> Visitor | None:
+    """Return who is signed in, and remember it for the frame of the page."""
+    state = request.app.state
+    cookie = request.cookies.get(state.site.settings.cookie)
+    request.state.visitor = await accounts.visitor(state.site, state.presence, cookie)
+    found: Visitor | None = request.state.visitor
+    return found
+
+
+def signed_in(step: int = 1) -> Callable[[Handler], Handler]:
+    """Let a handler be reached by those only who have come to this step.
+
+    Others are led to where they are: the sign-in page, or the step to do first. The
+    handler finds the visitor at `request.state.visitor`.
+    """
+
+    def wrap(handler: Handler) -> Handler:
+        @wraps(handler)
+        async def wrapped(request: Request) -> Response:
+            visitor = await find_visitor(request)
+            if visitor is None:
+                return see(SIGN_IN)
+            site: Site = request.app.state.site
+            now = site.clock.now()
+            if not access.can(visitor.actor, "see", visitor.application, now):
+                raise HTTPException(404)
+            if visitor.application.step < step:
+                return see(current_step(visitor.application))
+            return await handler(request)
+
+        return wrapped
+
+    return wrap
+
+
+def see(url: str) -> RedirectResponse:
+    """Lead the browser on; what was posted is not posted again."""
+    return RedirectResponse(url, status_code=303)
+
+
+def current_step(application: applications.Application) -> str:
+    """Return the address of the furthest step that somebody has come to."""
+    return step_url(STEPS[application.step - 1][0])
+
+
+async def not_saved(request: Request, error: Exception) -> Response:
+    """Answer to a save that changed nothing."""
+    visitor = await find_visitor(request)
+    if visitor is None:
+        return see(SIGN_IN)
+    if isinstance(error, applications.NotYet):
+        return see(current_step(visitor.application))
+    if isinstance(error, applications.Absent):
+        raise HTTPException(404)
+    changed = isinstance(error, applications.ChangedElsewhere)
+    page = NotSavedPage(
+        reason="changed" if changed else "closed",
+        seen=error.seen if isinstance(error, applications.ChangedElsewhere) else 0,
+        found=error.found if isinstance(error, applications.ChangedElsewhere) else 0,
+        back=step_url(request.url.path.split("/")[2]),
+    )
+    return await render(request, "not_saved.html", page, status_code=409)
