@@ -255,8 +255,12 @@ async def in_thread(call: Callable[..., Found], *arguments: object) -> Found:
     done: asyncio.Future[Found] = loop.create_future()
 
     def tell(set_it: Callable[[Any], None], value: object) -> None:
+        def unless_given_up() -> None:
+            if not done.done():
+                set_it(value)
+
         with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(lambda: done.done() or set_it(value))
+            loop.call_soon_threadsafe(unless_given_up)
 
     def work() -> None:
         try:
