@@ -166,7 +166,7 @@ class Watch:
 
     async def _identify(self, card: _Insertion) -> None:
         """Find out whether a card is a health card, reading no more than that takes."""
-        while not card.healthy and self._still_in(card):
+        while self._still_in(card):
             try:
                 await self._touch(card, _be_health_card)
             except CardError as error:
@@ -175,7 +175,7 @@ class Watch:
             else:
                 card.healthy, card.trouble = True, None
             self._tell()
-            if isinstance(card.trouble, _LASTING):
+            if card.healthy or isinstance(card.trouble, _LASTING):
                 return
             await asyncio.sleep(BUSY_SECONDS)
 

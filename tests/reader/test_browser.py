@@ -38,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CARDS = ROOT / "fixtures" / "cards"
 CHROMIUM = shutil.which("chromium")
 SEEN = 15_000.0  # milliseconds that a change may take on a machine that is busy
+expect.set_options(timeout=SEEN)
 PERSONAL = ("000012345678", "林小明", "A123456789", "0740309", "1985")
 
 pytestmark = [
@@ -147,7 +148,7 @@ def page(scene: Scene) -> Iterator[Page]:
 
 def lines(page: Page, program: str, reader: str, card: str) -> None:
     for name, text in (("program", program), ("reader", reader), ("card", card)):
-        expect(page.locator(f"#{name}")).to_have_text(text, timeout=SEEN)
+        expect(page.locator(f"#{name}")).to_have_text(text)
 
 
 def test_three_ticks_go_green_and_red_with_the_card(scene: Scene, page: Page) -> None:
@@ -378,9 +379,9 @@ def test_the_permission_is_told_apart_from_a_missing_program(
     page.set_default_timeout(SEEN)
     page.goto(scene.site.origin)
     reason = "browser-blocked" if blocked(page) else "browser-asks"
-    expect(page.locator("#program")).to_have_text(reason, timeout=SEEN)
+    expect(page.locator("#program")).to_have_text(reason)
     asking.grant_permissions(["local-network-access"], origin=scene.site.origin)
-    expect(page.locator("#program")).to_have_text("yes", timeout=SEEN)
+    expect(page.locator("#program")).to_have_text("yes")
 
 
 def blocked(page: Page) -> bool:
