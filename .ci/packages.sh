@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
 # Debian packages that the tests need: installed where they are missing and can be.
 # Nothing fails here: what stays missing is told, and the tests that need it are skipped.
+#
+#   packages.sh          all that the tests need
+#   packages.sh reader   what the card reader service needs to run
 set -euo pipefail
 
 to_build=(gcc libpcsclite-dev) # pyscard has no wheel for Linux
+to_run=(pcscd libccid libpcsclite1 libnss3-tools)
 for_cards=(pcscd libpcsclite1 vsmartcard-vpcd)
 for_pages=(chromium libnss3-tools)
 for_print=(fonts-noto-cjk fonts-cns11643-sung poppler-utils)
@@ -24,6 +28,7 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 fi
 
 packages=("${to_build[@]}" "${for_cards[@]}" "${for_pages[@]}" "${for_print[@]}")
+[ "${1:-}" != reader ] || packages=("${to_build[@]}" "${to_run[@]}")
 mapfile -t missing < <(missing_of "${packages[@]}")
 [ ${#missing[@]} -gt 0 ] || exit 0
 
@@ -43,6 +48,10 @@ if [ "$(id -u)" = 0 ]; then
 fi
 
 without=""
+if [ "${1:-}" = reader ]; then
+  without=" the card reader service needs them;"
+  for_cards=() for_pages=() for_print=()
+fi
 [ -z "$(missing_of "${to_build[@]}")" ] || without+=" pip cannot compile pyscard;"
 [ -z "$(missing_of "${for_cards[@]}")" ] || without+=" tests with a card are skipped;"
 [ -z "$(missing_of "${for_pages[@]}")" ] || without+=" tests in a browser are skipped;"
