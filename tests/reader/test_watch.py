@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -273,7 +274,14 @@ def test_a_card_put_back_at_once_is_judged_again() -> None:
 
 def test_readings_at_the_same_time_take_turns() -> None:
     port = MemoryPort()
-    port.insert(fixture_card("health"))
+    health = fixture_card("health")
+
+    class Slow(PracticeCard):
+        def answer(self, command: bytes) -> bytes | None:
+            time.sleep(0.02)
+            return health.answer(command)
+
+    port.insert(Slow(health.atr, health.answers))
 
     async def story(watch: Watch) -> None:
         records = await asyncio.gather(*(watch.read() for _ in range(5)))
@@ -281,6 +289,20 @@ def test_readings_at_the_same_time_take_turns() -> None:
         assert port.commands[1:] == [apdu.SELECT, apdu.READ] * 5
 
     run(port, story)
+
+
+def test_who_waits_behind_a_silent_reading_does_not_begin_another() -> None:
+    port = MemoryPort()
+    health = fixture_card("health")
+    port.insert(type(health)(health.atr, {apdu.SELECT: b"\x90\x00", apdu.READ: None}))
+
+    async def story(watch: Watch) -> None:
+        await until(watch, None, None)
+        two = await asyncio.gather(watch.read(), watch.read(), return_exceptions=True)
+        assert [type(error) for error in two] == [errors.CardTimeout] * 2
+        assert port.commands.count(apdu.READ) == 1
+
+    run(port, story, card_seconds=0.5)
 
 
 def test_who_waits_is_told_and_who_is_up_to_date_waits() -> None:
