@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,13 @@ class Service:
     @property
     def authority(self) -> Path:
         return self.home / ".local/share/jiepin-reader/ca.pem"
+
+    def wait_for(self, text: str, after: int = 0) -> None:
+        """Wait until the log tells `text`, in a line behind the first so many."""
+        end = time.monotonic() + START_SECONDS
+        while not any(text in line for line in self.lines[after:]):
+            assert time.monotonic() < end, "\n".join(self.lines)
+            time.sleep(0.01)
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(how)

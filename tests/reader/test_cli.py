@@ -123,7 +123,7 @@ def test_the_service_tells_that_it_listens_and_answers(home: Path) -> None:
 
 def test_without_a_site_it_says_so_and_serves_its_page(home: Path) -> None:
     with service(home, "--replay", HEALTH) as running:
-        assert "尚未登記網站" in "\n".join(running.lines)
+        running.wait_for("尚未登記網站")
 
 
 def test_it_listens_on_this_computer_alone(home: Path) -> None:

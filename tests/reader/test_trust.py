@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 
 from jiepin.reader import stores, trust
 from jiepin.reader.errors import BadServerKey, FolderRefused, StoreRefused
-from jiepin.reader.places import Places
+from jiepin.reader.places import LOG, Places
 from jiepin.reader.stores import Store
 from jiepin.reader.trust import LocalCertificate, ensure
 
@@ -517,6 +517,8 @@ def test_no_trace_is_left(places: Places) -> None:
     assert (done.refused, done.commands) == ((), ())
     assert listed(modern(places)) == [our_line(certificate)]
     assert not old(places).parent.exists()
+    for log in (LOG, f"{LOG}.1"):
+        (places.data / log).write_text("the service was here", "utf-8")
     gone = stores.remove(places)
     assert gone.stores == done.stores
     assert gone.left is None
