@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -53,6 +54,7 @@ pytestmark = [
 class Scene:
     """A service, a site, a browser that trusts both, and a hand for the card."""
 
+    source: str
     service: Service
     site: Site
     browser: Browser
@@ -94,7 +96,7 @@ def scene(
             trust(home, authority)
             with sync_playwright() as playwright:
                 browser = launch(playwright.chromium, home)
-                yield Scene(running, site, browser, insert, pull)
+                yield Scene(request.param, running, site, browser, insert, pull)
                 browser.close()
     pull()
 
@@ -151,27 +153,45 @@ def lines(page: Page, program: str, reader: str, card: str) -> None:
         expect(page.locator(f"#{name}")).to_have_text(text)
 
 
+TURNS_TO = """([name, text]) => new Promise((tell) => {
+  const line = document.querySelector("#" + name);
+  const look = () => line.textContent === text && tell();
+  new MutationObserver(look).observe(line, { childList: true, subtree: true });
+  look();
+})"""
+
+
+def seconds_until(page: Page, name: str, text: str) -> float:
+    """Return how long a line takes to say `text`, to the millisecond."""
+    start = time.monotonic()
+    page.evaluate(TURNS_TO, [name, text])
+    return time.monotonic() - start
+
+
 def test_three_ticks_go_green_and_red_with_the_card(scene: Scene, page: Page) -> None:
-    start = time.monotonic()
-    scene.insert("health")
-    lines(page, "yes", "yes", "yes")
-    inserted = time.monotonic() - start
-    start = time.monotonic()
-    scene.pull()
-    lines(page, "yes", "yes", "no-card")
-    pulled = time.monotonic() - start
-    print(f"insert to green {inserted:.3f} s, pull to red {pulled:.3f} s")
+    inserted, pulled = [], []
+    for _ in range(10):
+        scene.insert("health")
+        inserted.append(seconds_until(page, "card", "yes"))
+        lines(page, "yes", "yes", "yes")
+        scene.pull()
+        pulled.append(seconds_until(page, "card", "no-card"))
+        lines(page, "yes", "yes", "no-card")
+    for what, seconds in (("insert to green", inserted), ("pull to red", pulled)):
+        print(f"{what}: median {median(seconds):.3f} s, most {max(seconds):.3f} s")
 
 
 def test_sign_in_with_the_card(scene: Scene, page: Page) -> None:
     scene.insert("health")
     lines(page, "yes", "yes", "yes")
-    start = time.monotonic()
-    page.click("#sign-in")
-    expect(page.locator("#answer")).to_have_text("歡迎 林○明")
-    print(f"click to answer {time.monotonic() - start:.3f} s")
+    taken = []
+    for _ in range(10):
+        page.click("#sign-in")
+        taken.append(seconds_until(page, "answer", "歡迎 林○明"))
+    print(f"click to answer: median {median(taken):.3f} s, most {max(taken):.3f} s")
     reading = scene.site.readings[-1]
     assert reading.national_id == "A123456789"
+    assert reading.source == scene.source
     assert page.evaluate("again.error") == "challenge used or expired"
     assert not any(part in page.content() for part in PERSONAL)
 
