@@ -1,6 +1,7 @@
 # make demo   install, generate a national round, solve, verify, show the table
 # make serve  install, start a practice site with practice cards at http://127.0.0.1:8000
 # make test   install what the tests need and run everything
+# make reader install the card reader service as .venv/bin/jiepin-reader
 # make bench  time everything and write bench/README.md (about 45 minutes)
 # make bench-quick              small sizes within three minutes, to the screen
 # make bench-compare BASE=REV   this tree and a revision, by turns
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo serve test lint bench bench-quick bench-compare clean
+.PHONY: demo serve test lint reader bench bench-quick bench-compare clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/jiepin generate demo/round --teachers 5000 --seed 114
@@ -31,6 +32,10 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 
+reader: $(VENV)/reader.stamp
+	@echo "健保卡讀取程式 card reader: $(BIN)/jiepin-reader --help"
+	@echo "沒有讀卡機 without hardware: $(BIN)/jiepin-reader --replay fixtures/cards/health.toml"
+
 bench: $(VENV)/test.stamp
 	$(BIN)/python bench/report.py
 
@@ -50,11 +55,21 @@ $(VENV)/demo.stamp: setup.cfg pyproject.toml | $(BIN)/python
 
 $(VENV)/web.stamp: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[web]'
-	touch $@
+	touch $@ $(VENV)/demo.stamp
 
+$(VENV)/reader.stamp: setup.cfg pyproject.toml | $(BIN)/python
+	bash .ci/packages.sh reader
+	$(BIN)/python -m pip install --quiet --editable '.[reader]'
+	touch $@ $(VENV)/demo.stamp
+
+# pyscard is compiled on Linux: where it cannot be, the tests with a card are skipped
 $(VENV)/test.stamp: setup.cfg pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[test,bench,web,e2e]'
+	bash .ci/packages.sh
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench,web]'
+	$(BIN)/python -m pip install --quiet --editable '.[reader]' || \
+	  echo "pyscard could not be built: tests with a card reader will be skipped"
 	touch $@ $(VENV)/demo.stamp $(VENV)/web.stamp
+
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 COVERED = [sys.executable, "-m", "coverage"]
+CORE_ALONE = ["--ignore=tests/reader"]  # what has no kernels is run once
 SMOKE = (
     "import sys; from jiepin.core.warm_up import warm_up; sys.exit(warm_up({n}) {op} 0)"
 )
@@ -53,10 +54,11 @@ def main() -> None:
             NUMBA_CACHE_DIR=checked,
             NUMBA_BOUNDSCHECK="1",
         )
-        run("everything with the JIT", PYTEST, NUMBA_CACHE_DIR=cache)
+        run("the card reader", [*PYTEST, "tests/reader"])
+        run("the core with the JIT", [*PYTEST, *CORE_ALONE], NUMBA_CACHE_DIR=cache)
         run(
-            "everything without the JIT, for coverage",
-            [*COVERED, "run", "-m", *PYTEST[2:]],
+            "the core without the JIT, for coverage",
+            [*COVERED, "run", "-m", *PYTEST[2:], *CORE_ALONE],
             NUMBA_DISABLE_JIT="1",
         )
         run("coverage of the core", [*COVERED, "report"])

@@ -1,1 +1,1 @@
-"""The local service that reads the health-insurance card (not built yet)."""
+"""The local service that reads the health card (健保卡); see docs/reader.md."""

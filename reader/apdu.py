@@ -230,10 +230,10 @@ def id_kind(national_id: str) -> IdKind | None:
 
 
 def _check_sum(national_id: str) -> int:
-    first, second, *rest = national_id
+    first, second = national_id[0], national_id[1]
     # of a second letter the ones count, as if it were a digit
     sex = str(LETTER_VALUE[second] % 10) if second.isalpha() else second
-    digits = f"{LETTER_VALUE[first]}{sex}{''.join(rest)}"
+    digits = f"{LETTER_VALUE[first]}{sex}{national_id[2:]}"
     return sum(
         weight * int(digit) for weight, digit in zip(_WEIGHTS, digits, strict=True)
     )

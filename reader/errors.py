@@ -80,8 +80,11 @@ class FolderRefused(BadUse):
 
 class StoreRefused(BadUse):
     code = "store-refused"
-    zh = "無法將本機憑證加入信任清單。"
-    en = "The local certificate could not be added to the trusted ones."
+    zh = (
+        "無法更改瀏覽器信任的憑證。Linux 請安裝 libnss3-tools 後再試，"
+        "或在瀏覽器的憑證設定自行匯入（移除時則刪除）ca.pem。"
+    )
+    en = "The certificates that a browser trusts could not be changed."
 
 
 class AutostartRefused(BadUse):

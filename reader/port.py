@@ -43,9 +43,7 @@ class Port(Protocol):
 
     source: str  # "pcsc" or "replay", told with every reading
 
-    def wait(
-        self, known: tuple[Slot, ...] | None, seconds: float
-    ) -> tuple[Slot, ...]:
+    def wait(self, known: tuple[Slot, ...] | None, seconds: float) -> tuple[Slot, ...]:
         """Return the slots, at once if they differ from `known`, else after a while.
 
         Never empty: raises NoService without a smart card service and NoReader

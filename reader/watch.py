@@ -3,7 +3,7 @@
 Two kinds of threads stand behind one asyncio object. The look-out waits for slots to
 change and never touches a card. Whatever talks to a card runs in a thread of its own,
 since a card that never answers blocks its thread until it is pulled: nobody waits for
-it longer than a few seconds, and its slot is left alone until the card is gone.
+it longer than a few seconds, and its slot is left alone until that thread is free.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class Watch:
 
     async def _identify(self, card: _Insertion) -> None:
         """Find out whether a card is a health card, reading no more than that takes."""
-        while not card.healthy and self._still_in(card):
+        while self._still_in(card):
             try:
                 await self._touch(card, _be_health_card)
             except CardError as error:
@@ -175,7 +175,7 @@ class Watch:
             else:
                 card.healthy, card.trouble = True, None
             self._tell()
-            if isinstance(card.trouble, _LASTING):
+            if card.healthy or isinstance(card.trouble, _LASTING):
                 return
             await asyncio.sleep(BUSY_SECONDS)
 
@@ -197,16 +197,24 @@ class Watch:
             with self._port.open(card.slot.name) as opened:
                 return talk(opened)
 
-        try:
-            async with asyncio.timeout(self._card_seconds):
-                return await in_thread(work)
-        except TimeoutError:
+        answer = in_thread(work)
+        await asyncio.wait([answer], timeout=self._card_seconds)
+        if not answer.done():
             card.stuck = True
-            raise CardTimeout from None
+            answer.add_done_callback(lambda _: self._unstick(card))
+            raise CardTimeout
+        try:
+            return answer.result()
         except CardError:
             if not self._still_in(card):
                 raise NoCard from None
             raise
+
+    def _unstick(self, card: _Insertion) -> None:
+        """Ask a card anew that answered late: another program had kept it busy."""
+        card.stuck = False
+        if self._still_in(card):
+            self._start(self._identify(card))
 
     def _still_in(self, card: _Insertion) -> bool:
         return self._cards.get(card.slot) is card
@@ -249,14 +257,18 @@ def _code(error: CardError | None) -> str | None:
     return None if error is None else error.code
 
 
-async def in_thread(call: Callable[..., Found], *arguments: object) -> Found:
+def in_thread(call: Callable[..., Found], *arguments: object) -> asyncio.Future[Found]:
     """Run a blocking call in a daemon thread: one that never ends stops nobody."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Found] = loop.create_future()
 
     def tell(set_it: Callable[[Any], None], value: object) -> None:
+        def unless_given_up() -> None:
+            if not done.done():
+                set_it(value)
+
         with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(lambda: done.done() or set_it(value))
+            loop.call_soon_threadsafe(unless_given_up)
 
     def work() -> None:
         try:
@@ -267,4 +279,4 @@ async def in_thread(call: Callable[..., Found], *arguments: object) -> Found:
             tell(done.set_result, found)
 
     threading.Thread(target=work, daemon=True).start()
-    return await done
+    return done

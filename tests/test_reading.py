@@ -763,7 +763,7 @@ def test_nothing_is_done_teacher_by_teacher(tmp_path: Path, points: str) -> None
         folder = write(tmp_path / str(n), teachers=HEADER + "".join(rows))
         # how often threads look for each other differs from run to run
         calls[n] = min(n_python_calls(folder) for _ in range(3))
-    assert abs(calls[4_000] - calls[500]) < 100
+    assert abs(calls[4_000] - calls[500]) < 1_000  # one a teacher would be 3,500
 
 
 def test_problems_far_down_a_long_file(tmp_path: Path) -> None:

@@ -1,27 +1,19 @@
 // Shows the three ticks and the last event, and asks again as soon as they change.
 
 const LINES = {
-  program: {
-    yes: ["已偵測到健保卡讀取程式", "Card reader program found"],
-    no: ["未偵測到健保卡讀取程式", "Card reader program not found"],
-  },
-  reader: {
-    yes: ["已偵測到讀卡機", "Card reader found"],
-    no: ["未偵測到讀卡機", "Card reader not found"],
-  },
-  card: {
-    yes: ["已插入健保卡", "Health-insurance card inserted"],
-    no: ["未插入健保卡或卡片方向錯誤", "No card, or the wrong way round"],
-    "card-mute": ["卡片沒有回應", "The card does not answer"],
-    "not-a-health-card": ["插入的不是健保卡", "This is no health-insurance card"],
-    "card-in-use": ["卡片正被其他程式使用", "Another program holds the card"],
-    timeout: ["讀卡逾時", "The card took too long"],
-  },
+  program: ["已偵測到健保卡讀取程式", "Card reader program found"],
+  reader: ["已偵測到讀卡機", "Card reader found"],
+  card: ["已插入健保卡", "Health-insurance card inserted"],
 };
+// what is shown when this page gets no answer any more
 const STOPPED = {
-  ok: false,
-  zh: "程式已停止。請重新啟動健保卡讀取程式。",
-  en: "The program has stopped. Start it again.",
+  program: {
+    zh: "未偵測到健保卡讀取程式。請重新啟動健保卡讀取程式。",
+    en: "The program has stopped. Start it again.",
+  },
+  reader: { zh: "未偵測到讀卡機。", en: "Card reader not found." },
+  card: { zh: "未插入健保卡或卡片方向錯誤。", en: "No card is inserted." },
+  state: "",
 };
 const PAUSE = 1000; // milliseconds before a stopped program is asked again
 
@@ -34,13 +26,14 @@ function element(name, text, attributes = {}) {
   return made;
 }
 
+// What is the matter comes first in every text, what to do about it follows.
 function line(name, tick) {
-  const labels = LINES[name];
-  const [zh, en] = tick.ok ? labels.yes : labels[tick.reason] ?? labels.no;
+  const [, zh, zhDo] = /^([^。]*)。?(.*)$/.exec(tick.ok ? LINES[name][0] : tick.zh);
+  const [, en, enDo] = /^([^.]*)\.?\s*(.*)$/.exec(tick.ok ? LINES[name][1] : tick.en);
   const item = element("li", "", { class: tick.ok ? "yes" : "no", id: name });
   item.append(element("strong", zh), " ", element("span", en, { lang: "en" }));
-  if (tick.zh) {
-    item.append(element("p", tick.zh), element("p", tick.en, { lang: "en" }));
+  if (zhDo) {
+    item.append(element("p", zhDo), element("p", enDo, { lang: "en" }));
   }
   return item;
 }
@@ -75,7 +68,7 @@ async function follow(state) {
     try {
       state = await ask(state.state);
     } catch {
-      state = { program: STOPPED, reader: { ok: false }, card: { ok: false }, state: "" };
+      state = STOPPED;
       show(state);
       await new Promise((resume) => setTimeout(resume, PAUSE));
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +14,7 @@ from memory_port import MemoryPort, fixture_card
 
 from jiepin.reader import apdu, errors
 from jiepin.reader.errors import CardError
+from jiepin.reader.replay import PracticeCard
 from jiepin.reader.watch import State, Watch
 
 PATIENCE = 20.0  # seconds; the tests wait for what happens, never for a time
@@ -128,6 +131,8 @@ def test_garbage_passes_select_and_fails_when_read() -> None:
         with pytest.raises(errors.NotHealthCard, match="the card number"):
             await watch.read()
         await until(watch, None, "not-a-health-card")
+        await asyncio.sleep(0.5)  # and it is not found healthy again
+        assert code(watch.state.card) == "not-a-health-card"
         port.pull()
         port.insert(fixture_card("health"))
         await until(watch, None, None)
@@ -183,6 +188,28 @@ def test_a_card_that_falls_silent_while_it_is_read() -> None:
         await until(watch, None, "timeout")
         port.pull()
         await until(watch, None, "no-card")
+
+    run(port, story, card_seconds=0.5)
+
+
+def test_a_card_that_answers_late_is_asked_anew() -> None:
+    """Another program kept it busy for longer than anybody waits."""
+    port = MemoryPort()
+    free = threading.Event()
+    health = fixture_card("health")
+
+    class Busy(PracticeCard):
+        def answer(self, command: bytes) -> bytes | None:
+            free.wait(PATIENCE)
+            return health.answer(command)
+
+    port.insert(Busy(health.atr, health.answers))
+
+    async def story(watch: Watch) -> None:
+        await until(watch, None, "timeout")
+        free.set()
+        await until(watch, None, None)
+        assert (await watch.read()).name == "林小明"
 
     run(port, story, card_seconds=0.5)
 
@@ -247,7 +274,14 @@ def test_a_card_put_back_at_once_is_judged_again() -> None:
 
 def test_readings_at_the_same_time_take_turns() -> None:
     port = MemoryPort()
-    port.insert(fixture_card("health"))
+    health = fixture_card("health")
+
+    class Slow(PracticeCard):
+        def answer(self, command: bytes) -> bytes | None:
+            time.sleep(0.02)
+            return health.answer(command)
+
+    port.insert(Slow(health.atr, health.answers))
 
     async def story(watch: Watch) -> None:
         records = await asyncio.gather(*(watch.read() for _ in range(5)))
@@ -255,6 +289,20 @@ def test_readings_at_the_same_time_take_turns() -> None:
         assert port.commands[1:] == [apdu.SELECT, apdu.READ] * 5
 
     run(port, story)
+
+
+def test_who_waits_behind_a_silent_reading_does_not_begin_another() -> None:
+    port = MemoryPort()
+    health = fixture_card("health")
+    port.insert(type(health)(health.atr, {apdu.SELECT: b"\x90\x00", apdu.READ: None}))
+
+    async def story(watch: Watch) -> None:
+        await until(watch, None, None)
+        two = await asyncio.gather(watch.read(), watch.read(), return_exceptions=True)
+        assert [type(error) for error in two] == [errors.CardTimeout] * 2
+        assert port.commands.count(apdu.READ) == 1
+
+    run(port, story, card_seconds=0.5)
 
 
 def test_who_waits_is_told_and_who_is_up_to_date_waits() -> None:
