@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 COVERED = [sys.executable, "-m", "coverage"]
-CORE_ALONE = ["--ignore=tests/reader"]  # what has no kernels is run once
+CORE_ALONE = ["--ignore=tests/reader", "--ignore=tests/web"]  # what has no kernels is run once
 SMOKE = (
     "import sys; from jiepin.core.warm_up import warm_up; sys.exit(warm_up({n}) {op} 0)"
 )
@@ -55,6 +55,7 @@ def main() -> None:
             NUMBA_BOUNDSCHECK="1",
         )
         run("the card reader", [*PYTEST, "tests/reader"])
+        run("the site", [*PYTEST, "tests/web"])
         run("the core with the JIT", [*PYTEST, *CORE_ALONE], NUMBA_CACHE_DIR=cache)
         run(
             "the core without the JIT, for coverage",

@@ -23,8 +23,8 @@ class ReaderError(Exception):
     >>> error.code
     'no-card'
     >>> print(error)
-    未插入健保卡或卡片方向錯誤。請插入健保卡，晶片朝上、朝讀卡機。
-        No card is inserted. Insert the card, chip up and first.
+    未插入健保卡或卡片方向錯誤。晶片那一端先入，正反面依讀卡機上的圖示。
+        No card is inserted. Insert it chip end first, facing as the reader shows.
     """
 
     code = "error"
@@ -111,8 +111,8 @@ class NoReader(CardError):
 
 class NoCard(CardError):
     code = "no-card"
-    zh = "未插入健保卡或卡片方向錯誤。請插入健保卡，晶片朝上、朝讀卡機。"
-    en = "No card is inserted. Insert the card, chip up and first."
+    zh = "未插入健保卡或卡片方向錯誤。晶片那一端先入，正反面依讀卡機上的圖示。"
+    en = "No card is inserted. Insert it chip end first, facing as the reader shows."
 
 
 class CardMute(CardError):

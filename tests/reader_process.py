@@ -69,9 +69,11 @@ class Service:
 
 
 @contextmanager
-def service(home: Path, *words: str | Path) -> Iterator[Service]:
-    """Start the service on a free port and wait until it listens; ended at the end."""
-    port = free_port()
+def service(
+    home: Path, *words: str | Path, port: int | None = None
+) -> Iterator[Service]:
+    """Start the service, on a free port if none is said; ended at the end."""
+    port = port or free_port()
     process = subprocess.Popen(
         [PROGRAM, "--port", str(port), *words],
         env=environment(home),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 import aiosqlite
@@ -54,6 +55,15 @@ def marks(school: School) -> list[Mark]:
 def county_name(county: County) -> str:
     """Return the name of a county in the language spoken now."""
     return county.name_en if current() == "en" else county.name
+
+
+def where(county: str, township: str) -> str:
+    """Return where a school is.
+
+    >>> where("屏東縣", "三地門鄉")
+    '屏東縣三地門鄉'
+    """
+    return f"{county} {township}" if current() == "en" else county + township
 
 
 class Offer(NamedTuple):
@@ -116,7 +126,7 @@ async def fragment(
         text: str = template.render(
             names=[place.name for place in places],
             places=places,
-            county=county_name(county),
+            where=partial(where, county_name(county)),
             chosen=(),
         )
         return text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import aiosqlite
 
-from jiepin.web.language import _, current
+from jiepin.web.language import _
 from jiepin.web.store import schools
 from jiepin.web.store.applications import Application
 from jiepin.web.store.schools import Area, County, School
@@ -27,8 +27,7 @@ class Known:
     def where(self, school: School) -> str:
         """Return county and township, as in 屏東縣三地門鄉."""
         county = pool.county_name(self.counties[school.county])
-        gap = " " if current() == "en" else ""
-        return county + gap + school.township
+        return pool.where(county, school.township)
 
 
 async def known(

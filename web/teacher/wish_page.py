@@ -131,9 +131,9 @@ class WishesPage:
     def n_found(self) -> int:
         return sum(len(place.offers) for place in self.found or ())
 
-    @property
-    def open_county(self) -> str:
-        return next(tab.name for tab in self.tabs if tab.open)
+    def where(self, township: str) -> str:
+        """Return where a township of the open county is."""
+        return pool.where(next(tab.name for tab in self.tabs if tab.open), township)
 
     @property
     def words(self) -> dict[str, str]:

@@ -410,6 +410,30 @@ def test_doubts_appear_while_editing(chromium: Any, site: Served) -> None:
     playwright_api.expect(doubt).to_have_count(0)
 
 
+@pytest.mark.parametrize("language", ["zh-Hant", "en"])
+def test_a_row_of_the_page_is_as_the_site_makes_it(
+    chromium: Any, site: Served, language: str
+) -> None:
+    page = edit(chromium, site, **DESK)
+    spoken = {"name": "lang", "value": language, "url": site.origin}
+    page.context.add_cookies([spoken])
+    ready(page).reload()
+    ready(page)
+    pick(page, "仁愛", "青山")
+    here = rows_of(page)
+    page.locator("#save button[value=stay]").click()
+    playwright_api.expect(page.locator("#dirty")).to_be_hidden()
+    page.reload()
+    assert rows_of(ready(page)) == here
+
+
+def rows_of(page: Page) -> list[str]:
+    rows = page.locator("#chosen > li").evaluate_all(
+        "rows => rows.map(row => row.outerHTML)"
+    )
+    return [re.sub(r' class="changed"|\s+', "", row) for row in rows]
+
+
 def test_two_windows_in_conflict_keep_both_lists(chromium: Any, site: Served) -> None:
     one, other = edit(chromium, site, **DESK), edit(chromium, site, **PHONE)
     pick(one, "和平")
