@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -154,10 +154,10 @@ class Client:
     app: Starlette
     http: TestClient
     clock: SetClock
+    device: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
     def __post_init__(self) -> None:
         self.http.headers["sec-fetch-site"] = "same-origin"
-        self.device = Ed25519PrivateKey.generate()
 
     @property
     def site(self) -> Site:
@@ -172,10 +172,14 @@ class Client:
         return self.http.portal.call(run)
 
     def another(self) -> Client:
-        """Return a second browser, without the cookies of this one."""
+        """Return a second browser on this computer, without the cookies of this one."""
         http = TestClient(self.app, base_url=ORIGIN, follow_redirects=False)
         http.portal = self.http.portal
-        return Client(self.app, http, self.clock)
+        return Client(self.app, http, self.clock, self.device)
+
+    def elsewhere(self) -> Client:
+        """Return a browser on a computer that has not been seen yet."""
+        return replace(self.another(), device=Ed25519PrivateKey.generate())
 
     def get(self, path: str):
         return self.http.get(path)
@@ -249,6 +253,11 @@ class Client:
     def digest(self) -> str:
         """Return a digest of everything in the database."""
         return self.call(digest_of)
+
+
+def device_of(client: Client) -> bytes:
+    """Return the key that the site knows a computer by."""
+    return client.device.public_key().public_bytes_raw()
 
 
 async def digest_of(site: Site) -> str:

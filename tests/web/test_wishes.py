@@ -170,7 +170,7 @@ def test_tabs_with_codes_and_townships_t508_t509(at: Desk) -> None:
     ]
 
 
-def test_only_schools_of_tab_township_and_keyword_are_listed_t517(at: Desk) -> None:
+def test_tab_township_and_keyword_decide_what_is_listed_t510_t517(at: Desk) -> None:
     assert offered(at.get()) == []
     assert offered(at.get(township="*")) == ["134601", "134602", "134701"]
     assert offered(at.get(township="屏東市")) == ["134601", "134602"]

@@ -113,13 +113,12 @@ create table session (
 ) strict, without rowid;
 create index session_of_account on session (account);
 
-create table challenge (
-    nonce text primary key,
-    session blob not null,
+create table challenge (                   -- one per session: a new one replaces it
+    session blob primary key,
+    nonce text not null,                   -- counts once: its answer deletes the row
     raw blob not null,
     signature blob not null,
-    expires integer not null,
-    used integer                           -- a nonce counts once
+    expires integer not null
 ) strict, without rowid;
 
 create table throttle (
@@ -130,12 +129,14 @@ create table throttle (
 ) strict, without rowid;
 
 create table mail_code (                   -- codes mailed to show that an address is one's own
-    account text primary key references account,
+    account text not null references account,
+    device blob not null,                  -- the computer to confirm; empty: a new address
     email text not null,
     code blob not null,                    -- SHA-256
     created integer not null,
     expires integer not null,
-    tries integer not null default 0
+    tries integer not null default 0,
+    primary key (account, device)
 ) strict, without rowid;
 
 create table reset (                       -- one-time links for a new password

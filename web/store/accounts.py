@@ -12,10 +12,17 @@ from jiepin.web.card import Challenge
 from jiepin.web.clock import from_ms, to_ms
 from jiepin.web.store.applications import Application, from_row
 
-# an outer join would build the whole view for one row of it
-SIGNED_IN = """select session.token, session.created, session.seen, application_whole.*
+ADDRESS = b""  # stands for a device in `mail_code`: the code is for a new address
+
+# An outer join would build the whole view for one row of it. Once an account has a
+# confirmed address, it is open on computers alone that were confirmed through it.
+SIGNED_IN = """select session.token, session.created, session.seen, session.device,
+    application_whole.email_confirmed is null or device.confirmed is not null
+    as let_in, application_whole.*
     from session
     join application_whole on application_whole.account = session.account
+    left join device
+    on device.account = session.account and device.device = session.device
     where session.token = :token"""
 
 
@@ -33,12 +40,17 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The session of somebody who has signed in."""
+    """The session of somebody who gave the right password.
+
+    `let_in` is False as long as its computer has to be confirmed by a code.
+    """
 
     token: bytes
     account: str
     created: datetime
     seen: datetime
+    device: bytes | None
+    let_in: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +209,28 @@ async def add_device(
     return done.rowcount == 1
 
 
+async def is_confirmed(db: aiosqlite.Connection, account: str, device: bytes) -> bool:
+    """Tell whether a computer was confirmed through the address of an account."""
+    rows = await db.execute_fetchall(
+        "select 1 from device where account = :account and device = :device "
+        "and confirmed is not null",
+        {"account": account, "device": device},
+    )
+    return bool(rows)
+
+
+async def confirm_device(
+    db: aiosqlite.Connection, account: str, device: bytes, now: datetime
+) -> None:
+    """Note that whoever sits at a computer reads the account's mail."""
+    await db.execute(
+        "insert into device (account, device, first_seen, confirmed) "
+        "values (:account, :device, :now, :now) "
+        "on conflict (account, device) do update set confirmed = :now",
+        {"account": account, "device": device, "now": to_ms(now)},
+    )
+
+
 # sessions
 
 
@@ -226,11 +260,16 @@ async def is_session(db: aiosqlite.Connection, token: bytes) -> bool:
 async def session(
     db: aiosqlite.Connection, token: bytes
 ) -> tuple[Session, Application] | None:
-    """Return the session of somebody signed in, and the application, in one query."""
+    """Return a session after the password, and the application, in one query."""
     rows = await db.execute_fetchall(SIGNED_IN, {"token": token})
     for row in rows:
         found = Session(
-            row["token"], row["account"], from_ms(row["created"]), from_ms(row["seen"])
+            row["token"],
+            row["account"],
+            from_ms(row["created"]),
+            from_ms(row["seen"]),
+            row["device"],
+            bool(row["let_in"]),
         )
         return found, from_row(row)
     return None
@@ -259,18 +298,35 @@ async def end_sessions(db: aiosqlite.Connection, account: str) -> None:
 
 
 async def forget_old(
-    db: aiosqlite.Connection, seen_before: datetime, created_before: datetime
+    db: aiosqlite.Connection,
+    now: datetime,
+    seen_before: datetime,
+    created_before: datetime,
+    counted_before: datetime,
 ) -> None:
-    """Delete sessions that have ended by themselves, and what nobody can use now."""
-    keys = {"seen": to_ms(seen_before), "created": to_ms(created_before)}
+    """Delete sessions that have ended by themselves, and what nobody can use now.
+
+    A session without an account is there for its challenge alone.
+    """
+    keys = {
+        "now": to_ms(now),
+        "seen": to_ms(seen_before),
+        "created": to_ms(created_before),
+        "counted": to_ms(counted_before),
+    }
+    await db.execute("delete from challenge where expires <= :now", keys)
     await db.execute(
-        "delete from session where seen < :seen or created < :created", keys
+        "delete from session where seen < :seen or created < :created or "
+        "account is null and token not in (select session from challenge)",
+        keys,
     )
-    await db.execute("delete from challenge where expires < :seen", keys)
     await db.execute(
-        "delete from throttle where until < :created and since < :created", keys
+        "delete from throttle where until <= :now and since <= :counted", keys
     )
     await db.execute("delete from reset where expires < :created", keys)
+    await db.execute(
+        "delete from mail_code where device != x'' and expires <= :now", keys
+    )
 
 
 # challenges
@@ -279,9 +335,9 @@ async def forget_old(
 async def add_challenge(
     db: aiosqlite.Connection, session: bytes, challenge: Challenge
 ) -> None:
-    """Keep a challenge until its answer comes."""
+    """Keep a challenge until its answer comes; an older one of the session ends."""
     await db.execute(
-        "insert into challenge (nonce, session, raw, signature, expires) "
+        "insert or replace into challenge (nonce, session, raw, signature, expires) "
         "values (:nonce, :session, :raw, :signature, :expires)",
         {
             "nonce": challenge.nonce,
@@ -293,24 +349,16 @@ async def add_challenge(
     )
 
 
-async def use_challenge(
-    db: aiosqlite.Connection, session: bytes, now: datetime
-) -> Challenge | None:
-    """Use up the newest challenge of a session; None when there is no unused one.
-
-    Older ones of the session are used up with it: only the last one counts.
-    """
+async def use_challenge(db: aiosqlite.Connection, session: bytes) -> Challenge | None:
+    """Use up the challenge of a session; None when there is no unused one."""
     rows = await db.execute_fetchall(
-        "update challenge set used = :now where session = :session and used is null "
+        "delete from challenge where session = :session "
         "returning raw, signature, nonce, expires",
-        {"session": session, "now": to_ms(now)},
+        {"session": session},
     )
-    newest = max(rows, key=lambda row: row["expires"], default=None)
-    if newest is None:
-        return None
-    return Challenge(
-        newest["raw"], newest["signature"], newest["nonce"], newest["expires"] // 1000
-    )
+    for raw, signature, nonce, expires in rows:
+        return Challenge(raw, signature, nonce, expires // 1000)
+    return None
 
 
 # throttles
@@ -363,17 +411,20 @@ async def forget_failures(db: aiosqlite.Connection, key: str) -> None:
 async def save_mail_code(
     db: aiosqlite.Connection,
     account: str,
+    device: bytes,
     email: str,
     code: bytes,
     now: datetime,
     expires: datetime,
 ) -> None:
-    """Keep the digest of a code; an earlier one of the account no longer counts."""
+    """Keep the digest of a code; an earlier one for the same no longer counts."""
     await db.execute(
-        "insert or replace into mail_code (account, email, code, created, expires) "
-        "values (:account, :email, :code, :now, :expires)",
+        "insert or replace into mail_code "
+        "(account, device, email, code, created, expires) "
+        "values (:account, :device, :email, :code, :now, :expires)",
         {
             "account": account,
+            "device": device,
             "email": email,
             "code": code,
             "now": to_ms(now),
@@ -382,12 +433,14 @@ async def save_mail_code(
     )
 
 
-async def mail_code(db: aiosqlite.Connection, account: str) -> MailCode | None:
-    """Return the code that is on its way."""
+async def mail_code(
+    db: aiosqlite.Connection, account: str, device: bytes = ADDRESS
+) -> MailCode | None:
+    """Return the code that is on its way, for a new address or for a computer."""
     rows = await db.execute_fetchall(
         "select email, code, created, expires, tries from mail_code "
-        "where account = :account",
-        {"account": account},
+        "where account = :account and device = :device",
+        {"account": account, "device": device},
     )
     for row in rows:
         moments = {name: from_ms(row[name]) for name in ("created", "expires")}
@@ -395,18 +448,22 @@ async def mail_code(db: aiosqlite.Connection, account: str) -> MailCode | None:
     return None
 
 
-async def count_try(db: aiosqlite.Connection, account: str) -> None:
+async def count_try(db: aiosqlite.Connection, account: str, device: bytes) -> None:
     """Count a wrong code."""
     await db.execute(
-        "update mail_code set tries = tries + 1 where account = :account",
-        {"account": account},
+        "update mail_code set tries = tries + 1 "
+        "where account = :account and device = :device",
+        {"account": account, "device": device},
     )
 
 
-async def forget_mail_code(db: aiosqlite.Connection, account: str) -> None:
+async def forget_mail_code(
+    db: aiosqlite.Connection, account: str, device: bytes = ADDRESS
+) -> None:
     """Forget the code that is on its way."""
     await db.execute(
-        "delete from mail_code where account = :account", {"account": account}
+        "delete from mail_code where account = :account and device = :device",
+        {"account": account, "device": device},
     )
 
 

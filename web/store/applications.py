@@ -183,15 +183,32 @@ async def agree_to_notices(
 
 
 async def save_password(
-    site: Site, actor: access.Actor, seen: int, password: str, hint: str
+    site: Site,
+    actor: access.Actor,
+    seen: int,
+    password: str,
+    hint: str,
+    present: str | None = None,
 ) -> Application:
-    """Save step 2: the hash of the password, and the hint sealed."""
+    """Save step 2: the hash of the password, and the hint sealed.
+
+    `present` is the hash that was there when the present password was checked; where
+    a reset has replaced it since, that one stays.
+    """
     async with _saving(site, actor, seen, PASSWORD, "password") as save:
         sealed = site.vault.seal(hint, "account.hint", actor.account) if hint else None
-        await save.db.execute(
-            "update account set password = :password, hint = :hint where id = :account",
-            {"password": password, "hint": sealed, "account": actor.account},
+        done = await save.db.execute(
+            "update account set password = :password, hint = :hint "
+            "where id = :account and password is :present",
+            {
+                "password": password,
+                "hint": sealed,
+                "account": actor.account,
+                "present": present,
+            },
         )
+        if done.rowcount == 0:
+            raise ChangedElsewhere(seen, save.before.version)
         await save.db.execute(
             "update application set step = max(step, 3) where id = :id", save.keys
         )
@@ -218,18 +235,21 @@ async def save_person(
 
 
 async def confirm_email(
-    site: Site, actor: access.Actor, seen: int, email: str
+    site: Site, actor: access.Actor, seen: int, email: str, device: bytes | None = None
 ) -> Application:
-    """Save the e-mail whose code came back."""
+    """Save the e-mail whose code came back; the computer is confirmed with it."""
     async with _saving(site, actor, seen, PERSON, "email") as save:
         await save.db.execute(
             "update application set email = :email, email_confirmed = :now, "
             "step = max(step, 4) where id = :id",
             {"email": email, **save.keys},
         )
+        keys = save.keys | {"account": actor.account, "device": device}
+        await save.db.execute("delete from mail_code where account = :account", keys)
         await save.db.execute(
-            "delete from mail_code where account = :account",
-            {"account": actor.account},
+            "update device set confirmed = :now "
+            "where account = :account and device = :device",
+            keys,
         )
     return save.saved
 

@@ -24,6 +24,7 @@ class Computer:
 
     key: bytes
     first_seen: datetime
+    confirmed: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ async def of_account(db: aiosqlite.Connection, account: str) -> Held:
         hint is not null as hint, roster.county as roster_county, roster.school,
         mail_code.email from account
         left join roster using (year, level, lookup)
-        left join mail_code on mail_code.account = account.id
+        left join mail_code
+        on mail_code.account = account.id and mail_code.device = x''
         where account.id = :account""",
         keys,
     )
@@ -58,7 +60,7 @@ async def of_account(db: aiosqlite.Connection, account: str) -> Held:
         keys,
     )
     computers = await db.execute_fetchall(
-        "select device, first_seen from device where account = :account "
+        "select device, first_seen, confirmed from device where account = :account "
         "order by first_seen",
         keys,
     )
@@ -71,5 +73,8 @@ async def of_account(db: aiosqlite.Connection, account: str) -> Held:
         roster_school=row["school"],
         email_to_prove=row["email"],
         sessions=tuple(SignedIn(from_ms(a), from_ms(b)) for a, b in sessions),
-        computers=tuple(Computer(key, from_ms(at)) for key, at in computers),
+        computers=tuple(
+            Computer(key, from_ms(at), maybe_from_ms(confirmed))
+            for key, at, confirmed in computers
+        ),
     )

@@ -78,7 +78,11 @@ def _account(application: Application, held: Held) -> dict[str, Any]:
             for one in held.sessions
         ],
         "computers": [
-            {"key": one.key.hex(), "first_seen": one.first_seen.isoformat()}
+            {
+                "key": one.key.hex(),
+                "first_seen": one.first_seen.isoformat(),
+                "confirmed": _moment(one.confirmed),
+            }
             for one in held.computers
         ],
     }

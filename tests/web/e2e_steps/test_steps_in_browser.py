@@ -6,23 +6,17 @@ nothing serious and no page breaks the content policy.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
+from practice_server import practice_server
 
-from jiepin.web import demo
-from jiepin.web.app import create_app
 from jiepin.web.demo import PEOPLE
-from jiepin.web.settings import Settings
-from jiepin.web.vault import Vault
+from jiepin.web.store.schools import LEVELS
 
 CHROMIUM = Path("/usr/bin/chromium")
 if not CHROMIUM.exists():
@@ -41,22 +35,8 @@ VIOLATIONS = """
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve a practice site of its own and return its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    folder = str(tmp_path_factory.mktemp("practice"))
-    environment = {"JIEPIN_DATA": folder, "JIEPIN_ORIGIN": address}
-    app = create_app(Settings.read(environment, practice=True), Vault.new())
-    config = uvicorn.Config(app, port=port, log_level="error", access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
-    thread.start()
-    while not server.started and thread.is_alive():
-        thread.join(0.05)
-    yield address
-    server.should_exit = True
-    thread.join()
+    with practice_server(tmp_path_factory.mktemp("practice")) as running:
+        yield running.origin
 
 
 @pytest.fixture(scope="module")
@@ -258,4 +238,4 @@ def test_g14_unsaved_changes_are_asked_about(visit: Any) -> None:
 
 
 def test_there_are_people_at_every_level() -> None:
-    assert {person.level for person in PEOPLE} == set(demo.LEVELS)
+    assert {person.level for person in PEOPLE} == set(LEVELS)
