@@ -25,7 +25,6 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
 )
 from cryptography.x509.oid import NameOID
 from starlette.applications import Starlette
@@ -93,11 +92,6 @@ class Site:
     @property
     def origin(self) -> str:
         return f"https://tas.test:{self.port}"
-
-    def public_key(self) -> bytes:
-        return self.keys.sign.public_key().public_bytes(
-            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
-        )
 
     async def page(self, request: Request) -> Response:
         answer = HTMLResponse(PAGE.format(reader=self.reader))

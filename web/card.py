@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 LIFE = 60  # seconds that a challenge is good for
 VERSION = 1
@@ -41,6 +42,12 @@ class SiteKeys:
 
     sign: Ed25519PrivateKey
     open: X25519PrivateKey
+
+    def public_pem(self) -> str:
+        """Return the public key that reader services pin (`--server-key`)."""
+        public = self.sign.public_key()
+        form = (Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return public.public_bytes(*form).decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ import uvicorn
 
 from jiepin.web import demo
 from jiepin.web.app import create_app
-from jiepin.web.card import to_base64
 from jiepin.web.rotation import seal_again
 from jiepin.web.settings import BadSettings, Settings
 from jiepin.web.store.database import Database, DatabaseInUse, NewerDatabase
@@ -89,9 +88,8 @@ def create(file: Path) -> None:
 @keys.command()
 @_KEYS_ARGUMENT
 def show(file: Path) -> None:
-    """Show the public key that the reader services must know."""
-    public = _read(file).site_keys.sign.public_key().public_bytes_raw()
-    click.echo(to_base64(public))
+    """Show the public key that the reader services must know, as a file for them."""
+    click.echo(_read(file).site_keys.public_pem(), nl=False)
 
 
 @keys.command()

@@ -90,7 +90,7 @@ def scene(
     site = Site(reader="")
     with served(site, folder) as authority:
         key = folder / "site-key.pem"
-        key.write_bytes(site.public_key())
+        key.write_text(site.keys.public_pem(), "ascii")
         with service(home, *words_for(site.origin, key), *words) as running:
             site.reader = running.url
             trust(home, authority)

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from practice_round import SCHOOLS, Page
 from starlette.testclient import TestClient
 
+from jiepin.reader.trust import read_server_keys
 from jiepin.web import demo
 from jiepin.web.app import create_app
 from jiepin.web.cli import main
@@ -89,6 +90,8 @@ def test_keys_are_made_shown_and_rotated(tmp_path: Path) -> None:
     assert run.invoke(main, ["keys", "create", file]).exit_code == 0
     assert run.invoke(main, ["keys", "create", file]).exit_code == 2
     shown = run.invoke(main, ["keys", "show", file]).output
+    (tmp_path / "site.pem").write_text(shown, "ascii")
+    assert len(read_server_keys(tmp_path / "site.pem")) == 1  # as reader services do
     done = run.invoke(main, ["keys", "rotate", file, "--data", str(tmp_path)])
     assert "0 values" in done.output
     assert run.invoke(main, ["keys", "show", file]).output == shown

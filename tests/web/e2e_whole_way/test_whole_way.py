@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pcsc_daemon import Daemon, Unavailable
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from practice_server import PracticeServer, practice_server
@@ -113,11 +112,7 @@ def test_on_a_desk_with_a_card_in_the_reader(
     home = tmp_path / "王 小明"
     home.mkdir()
     key = tmp_path / "site.pem"
-    key.write_bytes(
-        site.vault.site_keys.sign.public_key().public_bytes(
-            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
-        )
-    )
+    key.write_text(site.vault.site_keys.public_pem(), "ascii")
     with ExitStack() as stack:
         words = stack.enter_context(card_in_reader(tmp_path))
         options = ("--origin", site.origin, "--server-key", key)
