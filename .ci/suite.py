@@ -16,7 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 COVERED = [sys.executable, "-m", "coverage"]
-CORE_ALONE = ["--ignore=tests/reader", "--ignore=tests/web"]  # what has no kernels is run once
+# what has no kernels is run once
+CORE_ALONE = ["--ignore=tests/reader", "--ignore=tests/web"]
 SMOKE = (
     "import sys; from jiepin.core.warm_up import warm_up; sys.exit(warm_up({n}) {op} 0)"
 )

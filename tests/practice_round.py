@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -48,22 +48,27 @@ ROSTER = (LIN, CHEN, WANG)
 Answer = TypeVar("Answer")
 
 
-def school(code: str, name: str, county: str, *tags: str, level: str = "elementary"):
+def school(
+    code: str, name: str, *tags: str, township: str = "", notice: str = ""
+) -> School:
+    """Make a school of the county that its code begins with, at the level it names."""
+    short, level = name[:2], "junior-high" if "國中" in name else "elementary"
+    township = township or short + "鄉"
     return School(
-        code, name, name[:2], county, name[:2] + "鄉", level, tags, "", "", True
+        code, name, short, code[:2], township, level, tags, "", notice, open=True
     )
 
 
 SCHOOLS = (
-    school("123601", "新興國小", "12"),
-    school("123602", "前金國小", "12"),
-    school("133601", "青山國小", "13", "special-remote", "indigenous"),
-    school("133602", "中正國小", "13"),
-    school("133603", "仁愛國小", "13", "remote"),
-    school("143601", "豐里國小", "14", "extreme-remote"),
-    school("143602", "卑南國小", "14"),
-    school("123501", "前鎮國中", "12", level="junior-high"),
-    school("133501", "明正國中", "13", level="junior-high"),
+    school("123601", "新興國小"),
+    school("123602", "前金國小"),
+    school("133601", "青山國小", "special-remote", "indigenous"),
+    school("133602", "中正國小"),
+    school("133603", "仁愛國小", "remote"),
+    school("143601", "豐里國小", "extreme-remote"),
+    school("143602", "卑南國小"),
+    school("123501", "前鎮國中"),
+    school("133501", "明正國中"),
 )
 
 
@@ -71,29 +76,30 @@ def settings(folder: Path) -> Settings:
     return Settings(data=folder, origin=ORIGIN, keys=folder / "keys.json")
 
 
-async def fill(site: Site) -> None:
-    """Write the round, its schedule, its schools and the roster."""
+async def fill(site: Site, all_schools: Sequence[School] = SCHOOLS) -> None:
+    """Write the round, its schedule from now on, its schools and the roster."""
+    now = site.clock.now()
+    window = Window(now - timedelta(days=1), now + (CLOSES - START))
     async with site.database.writing() as db:
         await schools.save_round(
             db, RoundSettings(YEAR, "高雄市政府教育局", 1, 2, 3, 0, 1)
         )
         for level in schools.LEVELS:
-            window = Window(START - timedelta(days=1), CLOSES)
             await schools.save_window(db, YEAR, level, "fill", window)
-        await schools.add(db, SCHOOLS)
+        await schools.add(db, all_schools)
         for person in ROSTER:
             lookup = site.vault.lookup(YEAR, person.level, person.national_id)
             await accounts.add_to_roster(db, YEAR, person.level, lookup, "12", None)
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Client]:
+def running(folder: Path, all_schools: Sequence[School] = SCHOOLS) -> Iterator[Client]:
     """Run the site on a folder, with a clock that the test moves."""
     clock = SetClock(START)
     app = create_app(settings(folder), Vault.new(), clock)
     with TestClient(app, base_url=ORIGIN, follow_redirects=False) as http:
         client = Client(app, http, clock)
-        client.call(fill)
+        client.call(lambda site: fill(site, all_schools))
         yield client
 
 
@@ -145,6 +151,14 @@ async def teacher(site: Site, person: Person = LIN) -> tuple[Actor, Application]
     appointment = applications.Appointment(False, "general", 5, home, (subject,))
     saved = await applications.save_appointment(site, actor, saved.version, appointment)
     return actor, saved
+
+
+async def save_and_file(
+    site: Site, actor: Actor, seen: int, wishes: Sequence[str]
+) -> Application:
+    """Save a list and file the application with it."""
+    saved = await applications.save_wishes(site, actor, seen, wishes)
+    return await applications.file(site, actor, saved.version)
 
 
 @dataclass
@@ -238,8 +252,18 @@ class Client:
 
     def save(self, path: str, **fields: object):
         """Save a step from its page as it is now."""
-        page = path.removesuffix("/code")
+        page = path.removesuffix("/code").removesuffix("/save")
         return self.post(path, version=self.version(page), **fields)
+
+    def file(self, *wishes: str) -> None:
+        """Fill in everything, choose 屏東縣 and 臺東縣, and file with these wishes."""
+        self.fill_in(5)
+        self.save("/teacher/wishes/counties", county1="13", county2="14")
+        listed = " ".join(wishes)
+        saved = self.save("/teacher/wishes/save", schools=listed, then="check")
+        assert saved.headers["location"] == "/teacher/check"
+        filed = self.save("/teacher/check")
+        assert filed.headers["location"] == "/teacher/status"
 
     def application(self, person: Person = LIN) -> Application:
         async def read(site: Site) -> Application:

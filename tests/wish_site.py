@@ -2,83 +2,54 @@
 
 from __future__ import annotations
 
-import asyncio
-import queue
 import re
 import secrets
-import socket
-import threading
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import uvicorn
+import practice_round
 from httpx2 import Response
-from starlette.applications import Starlette
+from practice_round import LIN, running, school
+from site_server import SiteServer, site_server
 from starlette.testclient import TestClient
 
-from jiepin.web.app import create_app
 from jiepin.web.clock import SetClock, to_ms
 from jiepin.web.settings import Settings
 from jiepin.web.site import Site
-from jiepin.web.store import accounts, applications, schools
+from jiepin.web.store import accounts, applications
 from jiepin.web.store.applications import Application
-from jiepin.web.store.schools import RoundSettings, School, Window
-from jiepin.web.vault import Vault, digest
+from jiepin.web.store.schools import School
+from jiepin.web.vault import digest
 
-ORIGIN = "https://tas.test"
-START = datetime(2026, 4, 20, 1, 0, tzinfo=UTC)
-HOME = "124601"
 COOKIE = "a-session-of-the-test"
-YEAR, LEVEL = 115, "elementary"
+COMPUTER = b"the computer of the test"
+HOME = "123601"  # where teachers of the practice round serve
+LEVEL = LIN.level
 
-ROWS = (  # code, name, township, tags, notice
-    (HOME, "新興國小", "新興區", (), ""),
-    ("134601", "和平國小", "屏東市", (), ""),
-    ("134602", "仁愛國小", "屏東市", (), "借校上課"),
-    ("134701", "青山國小", "三地門鄉", ("special-remote", "indigenous"), ""),
-    ("144601", "台東國小", "臺東市", (), ""),
-    ("144701", "蘭嶼國小", "蘭嶼鄉", ("extreme-remote",), ""),
-    ("144501", "寶桑國中", "臺東市", (), ""),
-    ("014601", "板橋國小", "板橋區", (), ""),
+SCHOOLS = (
+    school(HOME, "新興國小", township="新興區"),
+    school("134601", "和平國小", township="屏東市"),
+    school("134602", "仁愛國小", township="屏東市", notice="借校上課"),
+    school("134701", "青山國小", "special-remote", "indigenous", township="三地門鄉"),
+    school("144601", "台東國小", township="臺東市"),
+    school("144701", "蘭嶼國小", "extreme-remote", township="蘭嶼鄉"),
+    school("144501", "寶桑國中", township="臺東市"),
+    school("014601", "板橋國小", township="板橋區"),
 )
 
 
-def school(
-    code: str, name: str, township: str, tags: tuple[str, ...] = (), notice: str = ""
-) -> School:
-    """Make a school of the county that its code begins with."""
-    level = "junior-high" if name.endswith("國中") else LEVEL
-    return School(
-        code, name, name[:2], code[:2], township, level, tags, "", notice, open=True
-    )
+class Behind:
+    """What tests do and see behind the scenes of a site with its one teacher."""
 
+    site: Site
+    account: str
 
-SCHOOLS = tuple(school(*row) for row in ROWS)
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """The browser of the teacher, and a way behind the scenes."""
-
-    client: TestClient
-    app: Starlette
-    clock: SetClock
-
-    @property
-    def site(self) -> Site:
-        site: Site = self.app.state.site
-        return site
-
-    def run(self, do: Callable[..., Awaitable[Any]], *args: Any) -> Any:
-        """Call something asynchronous where the database lives."""
-        portal = self.client.portal
-        assert portal is not None
-        return portal.call(do, *args)
+    def run(self, do: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
+        """Do something where the database lives."""
+        raise NotImplementedError
 
     def sql(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
         """Run one statement with the writer."""
@@ -90,6 +61,30 @@ class Desk:
 
         found: list[tuple[Any, ...]] = self.run(do)
         return found
+
+    def stored(self) -> Application:
+        async def do() -> Application | None:
+            async with self.site.database.reading() as db:
+                return await applications.of_account(db, self.account)
+
+        application: Application | None = self.run(do)
+        assert application is not None
+        return application
+
+
+@dataclass(frozen=True)
+class Desk(Behind):
+    """The browser of the teacher, and a way behind the scenes."""
+
+    client: TestClient
+    clock: SetClock
+    site: Site
+    account: str
+
+    def run(self, do: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
+        portal = self.client.portal
+        assert portal is not None
+        return portal.call(do, *args)
 
     def get(self, path: str = "", **query: Any) -> str:
         answer = self.client.get(f"/teacher/wishes{path}", params=query)
@@ -106,15 +101,6 @@ class Desk:
         )
         assert answer.status_code == 200, answer.text
         return answer.text
-
-    def stored(self) -> Application:
-        async def do() -> Application | None:
-            async with self.site.database.reading() as db:
-                return await applications.of_account(db, "a")
-
-        application: Application | None = self.run(do)
-        assert application is not None
-        return application
 
     def wait(self, **time: float) -> None:
         """Let time pass, without the session ending over it."""
@@ -133,55 +119,38 @@ class Desk:
         fields = {"version": self.stored().version, **more}
         return self.post("/save", schools=" ".join(wishes), **fields)
 
+    def file(self, *wishes: str) -> None:
+        """Save this list and file the application with it."""
+        assert self.save(*wishes, then="check").headers["location"] == "/teacher/check"
+        version = self.stored().version
+        filed = self.client.post("/teacher/check", data={"version": version})
+        assert filed.headers["location"] == "/teacher/status"
+
 
 @contextmanager
 def desk(folder: Path, more: Sequence[School] = ()) -> Iterator[Desk]:
     """Open a site in a folder and sit the teacher down at step 5."""
-    clock = SetClock(START)
-    settings = Settings(folder, ORIGIN, folder / "keys.json")
-    app = create_app(settings, Vault.new(), clock)
-    client = TestClient(
-        app,
-        base_url=ORIGIN,
-        headers={"sec-fetch-site": "same-origin"},
-        follow_redirects=False,
-    )
-    with client:
-        opened = Desk(client, app, clock)
-        opened.run(fill, opened.site, (*SCHOOLS, *more))
-        client.cookies.set(settings.cookie, COOKIE)
-        yield opened
+    with running(folder, (*SCHOOLS, *more)) as browser:
+        account = browser.call(sit_down)
+        browser.http.cookies.set(browser.site.settings.cookie, COOKIE)
+        yield Desk(browser.http, browser.clock, browser.site, account)
 
 
-async def fill(site: Site, all_schools: Sequence[School], max_choices: int = 0) -> None:
-    """Write a round with its schools, and the teacher with a session."""
-    now = site.clock.now()
-    settings = RoundSettings(YEAR, "高雄市政府教育局", 1, 2, 3, max_choices, 1)
-    window = Window(now - timedelta(days=1), now + timedelta(days=9))
+async def sit_down(site: Site) -> str:
+    """Let the teacher come to step 5, signed in; returns the account."""
+    actor, _application = await practice_round.teacher(site)
     async with site.database.writing() as db:
-        await schools.save_round(db, settings)
-        await schools.save_window(db, YEAR, LEVEL, "fill", window)
-        await schools.add(db, all_schools)
-        await db.execute(
-            """insert into account (id, year, level, lookup, county, national_id,
-            birth_date, sex, card_name, card_name_certain, password, created)
-            values ('a', :year, :level, x'00', '12', :id, :birth, 'F', '林小明', 1, '',
-            :now)""",
-            {
-                "year": YEAR,
-                "level": LEVEL,
-                "id": site.vault.seal("A123456789", "account.national_id", "a"),
-                "birth": site.vault.seal("1985-03-09", "account.birth_date", "a"),
-                "now": to_ms(now),
-            },
-        )
-        await applications.create(db, "p", "a", now)
-        await db.execute(
-            "update application set step = 5, name = '林小明', area = 'general', "
-            "service_years = 5, school = :home, subject1 = 'E01' where id = 'p'",
-            {"home": HOME},
-        )
-        await accounts.add_session(db, digest(COOKIE), "a", None, now)
+        await accounts.confirm_device(db, actor.account, COMPUTER, site.clock.now())
+    await begin_session(site, actor.account, COOKIE)
+    return actor.account
+
+
+async def begin_session(site: Site, account: str, token: str) -> None:
+    """Sign the teacher in, and everybody out who was."""
+    async with site.database.writing() as db:
+        await db.execute("delete from session")
+        now = site.clock.now()
+        await accounts.add_session(db, digest(token), account, COMPUTER, now)
 
 
 def chosen(page: str) -> list[str]:
@@ -194,13 +163,14 @@ def offered(page: str) -> list[str]:
     return re.findall(r'name="add" value="(\w+)"', page)
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+@dataclass(frozen=True)
+class Served(Behind):
     """The same site behind a real server, for a browser."""
 
     origin: str
     site: Site
-    loop: asyncio.AbstractEventLoop
+    account: str
+    server: SiteServer
     token: str = COOKIE
 
     @property
@@ -212,60 +182,21 @@ class Served:
     def afresh(self) -> Served:
         """End the session and begin another: what an old page still sends is lost."""
         token = secrets.token_urlsafe(8)
-
-        async def do() -> None:
-            async with self.site.database.writing() as db:
-                await db.execute("delete from session")
-                now = self.site.clock.now()
-                await accounts.add_session(db, digest(token), "a", None, now)
-
-        self.run(do)
+        self.run(begin_session, self.site, self.account, token)
         return replace(self, token=token)
 
     def run(self, do: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(do(*args), self.loop).result(30)
-
-    def sql(self, statement: str, **values: Any) -> None:
-        async def do() -> None:
-            async with self.site.database.writing() as db:
-                await db.execute(statement, values)
-
-        self.run(do)
-
-    def stored(self) -> Application:
-        async def do() -> Application | None:
-            async with self.site.database.reading() as db:
-                return await applications.of_account(db, "a")
-
-        application: Application | None = self.run(do)
-        assert application is not None
-        return application
+        return self.server.run(do, *args)
 
 
 @contextmanager
 def served(folder: Path, all_schools: Sequence[School] = SCHOOLS) -> Iterator[Served]:
     """Serve a site on a free port of this computer until the end of the block."""
-    # said to be TCP, so that asyncio sends without waiting for more (TCP_NODELAY)
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.bind(("127.0.0.1", 0))
-    origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    app = create_app(Settings(folder, origin, folder / "keys.json"), Vault.new())
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on"))
-    started: queue.Queue[asyncio.AbstractEventLoop] = queue.Queue()
 
-    async def serve() -> None:
-        started.put(asyncio.get_running_loop())
-        await server.serve([listening])
+    def settings_at(origin: str) -> Settings:
+        return replace(practice_round.settings(folder), origin=origin)
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    try:
-        loop = started.get(timeout=10)
-        while not server.started and thread.is_alive():
-            time.sleep(0.02)
-        opened = Served(origin, app.state.site, loop)
-        opened.run(fill, opened.site, all_schools)
-        yield opened
-    finally:
-        server.should_exit = True
-        thread.join(timeout=20)
+    with site_server(settings_at) as server:
+        server.run(practice_round.fill, server.site, all_schools)
+        account = server.run(sit_down, server.site)
+        yield Served(server.origin, server.site, account, server)

@@ -6,8 +6,9 @@ no password yet signs in without one and comes no further than to choosing it.
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -26,11 +27,15 @@ from jiepin.web.vault import digest
 IDLE, ABSOLUTE = timedelta(minutes=30), timedelta(hours=8)
 FAILURES, LOCK = 5, timedelta(minutes=15)
 ADDRESS_FAILURES, ADDRESS_LOCK = 30, timedelta(minutes=1)
+CHALLENGES, CHALLENGE_SPAN = 300, timedelta(minutes=1)  # of one address: a county's
 CODE_LIFE, CODE_TRIES = timedelta(minutes=15), 5
 CODE_PAUSE = timedelta(minutes=1)  # before another code goes to the same person
+CODES = 5  # mailed within the time of a lock
 RESET_LIFE = timedelta(minutes=10)
 
-Reason = Literal["again", "card", "practice", "unknown", "locked", "slow", "closed"]
+Reason = Literal[
+    "again", "card", "practice", "unknown", "locked", "slow", "crowded", "closed"
+]
 
 
 class Refused(Exception):
@@ -46,8 +51,8 @@ class Attempt:
     """Somebody at the door: what the card said, and what was typed."""
 
     level: str
-    password: str
-    reading: card.Reading
+    password: str = field(repr=False)
+    reading: card.Reading = field(repr=False)
     address: str
 
 
@@ -58,6 +63,18 @@ class Visitor:
     actor: Actor
     application: Application
     session: store.Session
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """Somebody with the right password on a computer still to be confirmed.
+
+    No actor: he may do nothing but enter the code.
+    """
+
+    application: Application
+    session: store.Session
+    device: bytes
 
 
 class Presence:
@@ -91,7 +108,7 @@ class Presence:
         seen = list(self._seen.items())
         async with site.database.writing() as db:
             await store.saw_sessions(db, seen)
-            await store.forget_old(db, now - IDLE, now - ABSOLUTE)
+            await store.forget_old(db, now, now - IDLE, now - ABSOLUTE, now - LOCK)
         for token, moment in seen:
             if moment < now - IDLE:
                 self.forget(token)
@@ -100,11 +117,20 @@ class Presence:
 # the card
 
 
-async def challenge(site: Site, cookie: str | None) -> tuple[str, card.Challenge]:
-    """Return a signed challenge, and the cookie of the session it belongs to."""
+async def challenge(
+    site: Site, cookie: str | None, address: str
+) -> tuple[str, card.Challenge]:
+    """Return a signed challenge, and the cookie of the session it belongs to.
+
+    Raises Refused when too many have been asked for from an address.
+    """
     now = site.clock.now()
     fresh = secrets.token_urlsafe(32)
+    key = f"challenge:{network(address)}"
+    async with site.database.reading() as db:  # a flood of them writes nothing
+        await _refuse_throttled(db, key, now, "crowded")
     async with site.database.writing() as db:
+        await _count(db, key, now, CHALLENGES, CHALLENGE_SPAN)
         known = cookie and await store.is_session(db, digest(cookie))
         token = cookie if cookie and known else fresh
         if token == fresh:
@@ -119,13 +145,44 @@ async def challenge(site: Site, cookie: str | None) -> tuple[str, card.Challenge
     return token, made
 
 
+def network(address: str) -> str:
+    """Return what counts as one address: of IPv6, where a household has many, a /64.
+
+    >>> network("192.0.2.7"), network("2001:db8:1:2:3:4:5:6"), network("testclient")
+    ('192.0.2.7', '2001:db8:1:2::/64', 'testclient')
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is None:
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return address
+
+
+async def _refuse_throttled(
+    db: aiosqlite.Connection, key: str, now: datetime, reason: Reason
+) -> None:
+    until = (await store.throttled_until(db, [key])).get(key, now)
+    if until > now:
+        raise Refused(reason, until)
+
+
+async def _count(
+    db: aiosqlite.Connection, key: str, now: datetime, most: int, span: timedelta
+) -> None:
+    """Count one more; with as many as `most` within a span, refuse for such a span."""
+    if await store.count_failure(db, key, now, now - span) >= most:
+        await store.refuse_until(db, key, now + span)
+
+
 async def read_answer(
     site: Site, cookie: str | None, answer: dict[str, str]
 ) -> card.Reading:
     """Open the answer to the last challenge of a session; raises Refused."""
     now = site.clock.now()
     async with site.database.writing() as db:
-        asked = cookie and await store.use_challenge(db, digest(cookie), now)
+        asked = cookie and await store.use_challenge(db, digest(cookie))
     if not asked or to_ms(now) // 1000 >= asked.expires:
         raise Refused("again")
     try:
@@ -143,24 +200,71 @@ async def read_answer(
 
 
 async def sign_in(site: Site, passwords: Passwords, attempt: Attempt) -> str:
-    """Let somebody in and return the cookie of a new session; raises Refused, Busy."""
+    """Let somebody in and return the cookie of a new session; raises Refused, Busy.
+
+    From a new computer he comes no further than to the code that is mailed for it.
+    """
     async with site.database.reading() as db:
-        year = await _year(db)
-    lookup = site.vault.lookup(year, attempt.level, attempt.reading.national_id)
-    key = f"account:{lookup.hex()}"
-    await _take_attempt(site, key, attempt.address)
-    async with site.database.reading() as db:
-        account = await store.by_lookup(db, year, attempt.level, lookup)
-        county = await store.roster_county(db, year, attempt.level, lookup)
-    stored = account.password if account else None
+        person = await _find(site, db, attempt.level, attempt.reading)
+        county = await store.roster_county(
+            db, person.year, attempt.level, person.lookup
+        )
+    await _take_attempt(
+        site, person.throttle("account"), person.slowed(attempt.address)
+    )
+    stored = person.account.password if person.account else None
     right = await passwords.matches(stored, attempt.password)
     first = stored is None and county is not None
     if not (right or first):
-        await _count_failure(site, attempt.address, account.id if account else "")
+        await _count_failure(site, attempt.address, person.id)
         raise Refused("unknown")
+    fresh = None
     if stored is not None and passwords.outdated(stored):
-        stored = await passwords.hash(attempt.password)
-    return await _admit(site, attempt, year, lookup, county or "", stored)
+        fresh = await passwords.hash(attempt.password)
+    token, asked = await _admit(site, attempt, person, county or "", fresh)
+    if asked is not None:
+        await send_code(site, asked, asked.email, attempt.reading.device)
+    return token
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """Who stands at the door; `confirmed`: at a computer known to be his."""
+
+    year: int
+    lookup: bytes
+    account: store.Account | None
+    device: bytes
+    confirmed: bool
+
+    @property
+    def id(self) -> str:
+        return self.account.id if self.account else ""
+
+    def throttle(self, what: str) -> str:
+        """Return the key under which attempts at something are counted.
+
+        Whoever knows an ID can fail in its name, with a reader of his own. Confirmed
+        computers are counted by themselves, so that this locks nobody out of his own.
+        """
+        device = f":{self.device.hex()}" if self.confirmed else ""
+        return f"{what}:{self.lookup.hex()}{device}"
+
+    def slowed(self, address: str) -> str | None:
+        """Return the address to be throttled; a neighbour's failures slow no owner."""
+        return None if self.confirmed else address
+
+
+async def _find(
+    site: Site, db: aiosqlite.Connection, level: str, reading: card.Reading
+) -> _Person:
+    year = await _year(db)
+    lookup = site.vault.lookup(year, level, reading.national_id)
+    account = await store.by_lookup(db, year, level, lookup)
+    confirmed = account is not None and await store.is_confirmed(
+        db, account.id, reading.device
+    )
+    return _Person(year, lookup, account, reading.device, confirmed)
 
 
 async def _year(db: aiosqlite.Connection) -> int:
@@ -170,55 +274,73 @@ async def _year(db: aiosqlite.Connection) -> int:
     return settings.year
 
 
-async def _take_attempt(site: Site, key: str, address: str) -> None:
+async def _take_attempt(site: Site, key: str, address: str | None) -> None:
     """Count an attempt before it is made, so that many at once are counted too."""
     now = site.clock.now()
     async with site.database.writing() as db:
-        until = await store.throttled_until(db, [key, f"address:{address}"])
-        if until.get(key, now) > now:
-            raise Refused("locked", until[key])
-        if until.get(f"address:{address}", now) > now:
-            raise Refused("slow", until[f"address:{address}"])
-        if await store.count_failure(db, key, now, now - LOCK) >= FAILURES:
-            await store.refuse_until(db, key, now + LOCK)
+        await _refuse_throttled(db, key, now, "locked")
+        if address is not None:
+            await _refuse_throttled(db, _address_key(address), now, "slow")
+        await _count(db, key, now, FAILURES, LOCK)
+
+
+def _address_key(address: str) -> str:
+    return f"address:{network(address)}"
 
 
 async def _count_failure(site: Site, address: str, account: str) -> None:
     now = site.clock.now()
-    key = f"address:{address}"
     async with site.database.writing() as db:
-        if await store.count_failure(db, key, now, now - LOCK) >= ADDRESS_FAILURES:
-            await store.refuse_until(db, key, now + ADDRESS_LOCK)
+        await _count_address(db, address, now)
         await audit.add(db, now, account, "sign-in-refused", account)
 
 
+async def _count_address(db: aiosqlite.Connection, address: str, now: datetime) -> None:
+    key = _address_key(address)
+    if await store.count_failure(db, key, now, now - LOCK) >= ADDRESS_FAILURES:
+        await store.refuse_until(db, key, now + ADDRESS_LOCK)
+
+
 async def _admit(
-    site: Site,
-    attempt: Attempt,
-    year: int,
-    lookup: bytes,
-    county: str,
-    password: str | None,
-) -> str:
-    """Begin a session, with a new account at the first time."""
-    now = site.clock.now()
+    site: Site, attempt: Attempt, person: _Person, county: str, fresh: str | None
+) -> tuple[str, Application | None]:
+    """Begin a session, with a new account at the first time.
+
+    Returns its cookie, and the application when a code has to be asked for.
+    """
+    now, device = site.clock.now(), attempt.reading.device
     token = secrets.token_urlsafe(32)
     async with site.database.writing() as db:
-        account = await store.by_lookup(db, year, attempt.level, lookup)
+        account = await store.by_lookup(db, person.year, attempt.level, person.lookup)
+        if account != person.account:
+            raise Refused("again")  # a password was set while this one was checked
         if account is None:
-            id_ = await _create(site, db, attempt, year, lookup, county)
+            id_ = await _create(site, db, attempt, person.year, person.lookup, county)
         else:
             id_, county = account.id, account.county
-            if password is not None and password != account.password:
-                await store.set_password(db, id_, password)
+            if fresh is not None:
+                await store.set_password(db, id_, fresh)
         first = account is None or account.password is None
-        new_device = await store.add_device(db, id_, attempt.reading.device, now)
-        await store.add_session(db, digest(token), id_, attempt.reading.device, now)
+        new_device = await store.add_device(db, id_, device, now)
+        await store.add_session(db, digest(token), id_, device, now)
+        asked = await _to_confirm(db, id_, device)
         await store.signed_in(db, id_, now)
-        await store.forget_failures(db, f"account:{lookup.hex()}")
+        await store.forget_failures(db, person.throttle("account"))
         action = "first-sign-in" if first else "sign-in"
-        await audit.add(db, now, id_, action, id_, county, {"new_device": new_device})
-    return token
+        detail = {"new_device": new_device, "code_asked": asked is not None}
+        await audit.add(db, now, id_, action, id_, county, detail)
+    return token, asked
+
+
+async def _to_confirm(
+    db: aiosqlite.Connection, account: str, device: bytes
+) -> Application | None:
+    """Return the application of an account that a computer is new to."""
+    application = await applications.of_account(db, account)
+    if application is None or application.email_confirmed is None:
+        return None
+    known = await store.is_confirmed(db, account, device)
+    return None if known else application
 
 
 async def _create(
@@ -258,19 +380,15 @@ async def _create(
 
 
 async def visitor(site: Site, presence: Presence, cookie: str | None) -> Visitor | None:
-    """Return who a cookie belongs to, None when its session has ended."""
-    if not cookie:
-        return None
-    async with site.database.reading() as db:
-        found = await store.session(db, digest(cookie))
-    if found is None:
+    """Return who a cookie belongs to, None when its session has ended.
+
+    Who has still to confirm his computer is nobody yet: see `newcomer`.
+    """
+    found = await _session(site, presence, cookie)
+    if found is None or not found[0].let_in:
         return None
     session, application = found
-    now = site.clock.now()
-    ended = now - presence.last(session) > IDLE or now - session.created > ABSOLUTE
-    if ended:
-        return None
-    presence.touch(session.token, now)
+    presence.touch(session.token, site.clock.now())
     actor = Actor(
         "teacher",
         application.account,
@@ -281,6 +399,34 @@ async def visitor(site: Site, presence: Presence, cookie: str | None) -> Visitor
     return Visitor(actor, application, session)
 
 
+async def newcomer(
+    site: Site, presence: Presence, cookie: str | None
+) -> Newcomer | None:
+    """Return who has to confirm his computer before he is a visitor."""
+    found = await _session(site, presence, cookie)
+    if found is None or found[0].let_in:
+        return None
+    session, application = found
+    if session.device is None:
+        return None
+    return Newcomer(application, session, session.device)
+
+
+async def _session(
+    site: Site, presence: Presence, cookie: str | None
+) -> tuple[store.Session, Application] | None:
+    """Return the session of a cookie unless it has ended."""
+    if not cookie:
+        return None
+    async with site.database.reading() as db:
+        found = await store.session(db, digest(cookie))
+    if found is None:
+        return None
+    now, session = site.clock.now(), found[0]
+    ended = now - presence.last(session) > IDLE or now - session.created > ABSOLUTE
+    return None if ended else found
+
+
 async def sign_out(site: Site, presence: Presence, cookie: str) -> None:
     """End the session of a cookie."""
     async with site.database.writing() as db:
@@ -288,12 +434,12 @@ async def sign_out(site: Site, presence: Presence, cookie: str) -> None:
     presence.forget(digest(cookie))
 
 
-async def renew(site: Site, account: str) -> str:
+async def renew(site: Site, session: store.Session) -> str:
     """End all sessions of an account and begin a new one; returns its cookie."""
-    token = secrets.token_urlsafe(32)
+    token, now = secrets.token_urlsafe(32), site.clock.now()
     async with site.database.writing() as db:
-        await store.end_sessions(db, account)
-        await store.add_session(db, digest(token), account, None, site.clock.now())
+        await store.end_sessions(db, session.account)
+        await store.add_session(db, digest(token), session.account, session.device, now)
     return token
 
 
@@ -307,39 +453,101 @@ async def identity(site: Site, account: str) -> tuple[str, str]:
     )
 
 
-# the e-mail address
+# the present password, asked for again before something grave
 
 
-async def send_code(site: Site, application: Application, email: str) -> bool:
-    """Mail a code to an address; false when one went out a moment ago."""
-    now = site.clock.now()
-    code = f"{secrets.randbelow(10**8):08d}"
+async def check_present(
+    site: Site, passwords: Passwords, account: str, password: str
+) -> str | None:
+    """Return the hash of the present password, None for a wrong one; raises Refused.
+
+    Counted as signing in is: who finds a computer left alone may not try for long.
+    """
+    now, key = site.clock.now(), f"present:{account}"
     async with site.database.writing() as db:
-        last = await store.mail_code(db, application.account)
-        if last and last.email == email and now - last.created < CODE_PAUSE:
-            return False
+        await _refuse_throttled(db, key, now, "locked")
+        await _count(db, key, now, FAILURES, LOCK)
+        found = await store.by_id(db, account)
+    stored = found.password if found else None
+    if not await passwords.matches(stored, password):
+        return None
+    async with site.database.writing() as db:
+        await store.forget_failures(db, key)
+    return stored
+
+
+# the e-mail address and new computers
+
+
+async def send_code(
+    site: Site, application: Application, email: str, device: bytes = store.ADDRESS
+) -> datetime | None:
+    """Mail a code to an address: to confirm it, or with it a computer.
+
+    Returns the moment from which another one may go out when none went now.
+    """
+    now = site.clock.now()
+    event = "device-code" if device else "mail-code"
+    code, key = f"{secrets.randbelow(10**8):08d}", f"{event}:{application.account}"
+    async with site.database.writing() as db:
+        last = await store.mail_code(db, application.account, device)
+        until = (await store.throttled_until(db, [key])).get(key, now)
+        if last and last.email == email:
+            until = max(until, last.created + CODE_PAUSE)
+        if until > now:
+            return until
+        await _count(db, key, now, CODES, LOCK)
         await store.save_mail_code(
-            db, application.account, email, digest(code), now, now + CODE_LIFE
+            db, application.account, device, email, digest(code), now, now + CODE_LIFE
         )
-        until = to_ms(now + CODE_LIFE)
-        payload = {"to": email, "code": code, "until": until}
-        await applications.tell(
-            db, site, application, "mail-code", to_ms(now), payload, now
-        )
-    return True
+        facts = {"to": email, "code": code, "until": to_ms(now + CODE_LIFE)}
+        mail = secrets.randbits(48)  # not the moment: two may go out in one
+        await applications.tell(db, site, application, event, mail, facts, now)
+    return None
 
 
 async def check_code(site: Site, account: str, code: str) -> str | None:
     """Return the address that a code proves, None when it is wrong or over."""
-    now = site.clock.now()
     async with site.database.writing() as db:
-        waiting = await store.mail_code(db, account)
-        if waiting is None or now >= waiting.expires or waiting.tries >= CODE_TRIES:
+        found = await _proved(db, account, store.ADDRESS, code, site.clock.now())
+    return found.email if found else None
+
+
+async def _proved(
+    db: aiosqlite.Connection, account: str, device: bytes, code: str, now: datetime
+) -> store.MailCode | None:
+    waiting = await store.mail_code(db, account, device)
+    if waiting is None or now >= waiting.expires or waiting.tries >= CODE_TRIES:
+        return None
+    if secrets.compare_digest(waiting.code, digest(code)):
+        return waiting
+    await store.count_try(db, account, device)
+    return None
+
+
+async def confirm_device(site: Site, who: Newcomer, code: str) -> str | None:
+    """Let a newcomer in with the code; returns the cookie of a new session.
+
+    None when the code is wrong, over, or went to an address that has changed since.
+    """
+    token, now = secrets.token_urlsafe(32), site.clock.now()
+    account, device = who.session.account, who.device
+    async with site.database.writing() as db:
+        here = await store.session(db, who.session.token)
+        if here is None:
             return None
-        if not secrets.compare_digest(waiting.code, digest(code)):
-            await store.count_try(db, account)
+        application = here[1]
+        county = application.county
+        found = await _proved(db, account, device, code, now)
+        if found is None or found.email != application.email:
+            await audit.add(db, now, account, "device-refused", account, county)
             return None
-    return waiting.email
+        await store.forget_mail_code(db, account, device)
+        await store.confirm_device(db, account, device, now)
+        await store.end_session(db, who.session.token)
+        await store.add_session(db, digest(token), account, device, now)
+        await audit.add(db, now, account, "device-confirmed", account, county)
+    return token
 
 
 async def forget_code(site: Site, account: str) -> None:
@@ -359,31 +567,35 @@ async def ask_reset(
 ) -> None:
     """Mail a one-time link, if there is such an account with a confirmed address.
 
-    Nothing tells the one who asks whether there was one.
+    Nothing tells the one who asks whether there was one: both ways end in a write.
     """
     now = site.clock.now()
-    token = secrets.token_urlsafe(16)
     async with site.database.reading() as db:
-        year = await _year(db)
-    lookup = site.vault.lookup(year, level, reading.national_id)
-    await _take_attempt(site, f"reset:{lookup.hex()}", address)
+        person = await _find(site, db, level, reading)
+    await _take_attempt(site, person.throttle("reset"), person.slowed(address))
     async with site.database.writing() as db:
-        account = await store.by_lookup(db, year, level, lookup)
-        if account is None or account.password is None:
-            return
-        application = await applications.of_account(db, account.id)
-        if application is None or application.email_confirmed is None:
-            return
-        await store.add_reset(db, digest(token), account.id, now, now + RESET_LIFE)
-        payload = {
-            "link": f"{site.settings.origin}/teacher/reset/{token}",
-            "hint": _hint(site, account),
-            "until": to_ms(now + RESET_LIFE),
-        }
-        await applications.tell(
-            db, site, application, "reset", to_ms(now), payload, now
-        )
-        await audit.add(db, now, account.id, "reset-asked", account.id, account.county)
+        await _count_address(db, address, now)
+        account = await store.by_lookup(db, person.year, level, person.lookup)
+        county = account.county if account else ""
+        await audit.add(db, now, person.id, "reset-asked", person.id, county)
+        if account is not None and account.password is not None:
+            await _mail_link(site, db, account, now)
+
+
+async def _mail_link(
+    site: Site, db: aiosqlite.Connection, account: store.Account, now: datetime
+) -> None:
+    application = await applications.of_account(db, account.id)
+    if application is None or application.email_confirmed is None:
+        return
+    token = secrets.token_urlsafe(16)
+    await store.add_reset(db, digest(token), account.id, now, now + RESET_LIFE)
+    payload = {
+        "link": f"{site.settings.origin}/teacher/reset/{token}",
+        "hint": _hint(site, account),
+        "until": to_ms(now + RESET_LIFE),
+    }
+    await applications.tell(db, site, application, "reset", to_ms(now), payload, now)
 
 
 def _hint(site: Site, account: store.Account) -> str:
@@ -397,6 +609,7 @@ async def reset(
 ) -> bool:
     """Set a new password with a link and the card; ends every session of the account.
 
+    The link proves the address, so the computer is confirmed as well.
     False when the link is used, over, unknown, or not for the person of this card.
     """
     hashed = await passwords.hash(password)
@@ -410,6 +623,7 @@ async def reset(
         await store.set_password(db, account.id, hashed)
         await store.set_hint(db, account.id, None)
         await store.end_sessions(db, account.id)
+        await store.confirm_device(db, account.id, reading.device, now)
         application = await applications.of_account(db, account.id)
         assert application is not None  # made together with the account
         await applications.tell(

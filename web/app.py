@@ -18,7 +18,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,6 +36,8 @@ from jiepin.web.store.applications import NotSaved
 from jiepin.web.store.database import Database
 from jiepin.web.teacher import (
     appointment,
+    check_answers,
+    device,
     door,
     new_password,
     notices,
@@ -73,8 +75,9 @@ async def home(_request: Request) -> Response:
 async def choose_language(request: Request) -> Response:
     """Keep the language chosen, and go back to the page it was chosen on."""
     form = await request.form()
-    back = str(form.get("back", "/"))
-    answer = RedirectResponse(_own_path(back), status_code=303)
+    back = _own_path(str(form.get("back", "/")))
+    seen = _can_be_seen(request.app, back)  # not so the answer to a post
+    answer = RedirectResponse(back if seen else "/", status_code=303)
     answer.set_cookie(
         LANGUAGE_COOKIE,
         "en" if form.get("language") == language.ENGLISH else language.CHINESE,
@@ -91,6 +94,11 @@ def _own_path(back: str) -> str:
     return back if own and back.isprintable() and back.isascii() else "/"
 
 
+def _can_be_seen(app: Starlette, path: str) -> bool:
+    asked = {"type": "http", "method": "GET", "path": path}
+    return any(route.matches(asked)[0] is Match.FULL for route in app.routes)
+
+
 ROUTES: Sequence[BaseRoute] = (
     Route("/", home),
     Route("/language", choose_language, methods=["POST"]),
@@ -98,6 +106,8 @@ ROUTES: Sequence[BaseRoute] = (
     Route("/teacher/challenge", door.challenge, methods=["POST"]),
     Route("/teacher/sign-in", door.sign_in, methods=["POST"]),
     Route("/teacher/sign-out", door.sign_out, methods=["POST"]),
+    Route("/teacher/device", device.device, methods=["GET", "POST"]),
+    Route("/teacher/device/again", device.again, methods=["POST"]),
     Route("/teacher/help", door.help_page),
     Route("/teacher/forgot", new_password.forgot, methods=["POST"]),
     Route("/teacher/reset/{token}", new_password.reset, methods=["GET", "POST"]),
@@ -114,6 +124,7 @@ ROUTES: Sequence[BaseRoute] = (
     Route("/teacher/wishes/draft", wishes.draft, methods=["POST"]),
     Route("/teacher/wishes/save", wishes.save, methods=["POST"]),
     Route("/teacher/pool/{level}/{county}/{digest}", pool.answer),
+    Route("/teacher/check", check_answers.check_answers, methods=["GET", "POST"]),
     Route("/teacher/status", status.status),
     Route("/teacher/sheet", own_sheet.page),
     Route("/teacher/sheet.pdf", own_sheet.document),

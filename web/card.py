@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import date
@@ -26,6 +27,9 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 LIFE = 60  # seconds that a challenge is good for
+LONGEST_ANSWER = 4096  # characters; one of the reader has about 600
+LONGEST_NAME = 40  # a card holds 20 bytes
+_ID = re.compile(r"[A-Z][A-Z0-9][0-9]{8}")
 VERSION = 1
 SEAL_CONTEXT = b"jiepin card reading 1 "
 SIGN_CONTEXT = b"jiepin card answer 1 "
@@ -120,6 +124,8 @@ def open_answer(
     """
     if now >= challenge.expires:
         raise BadAnswer("the challenge has expired")
+    if any(len(part) > LONGEST_ANSWER for part in answer.values() if part):
+        raise BadAnswer("the answer is too long")
     digest = hashlib.sha256(challenge.raw).digest()
     try:
         sealed = from_base64(answer["sealed"])
@@ -135,16 +141,22 @@ def open_answer(
         return _reading(table, device)
     except (InvalidTag, InvalidSignature):
         raise BadAnswer("the answer was not sealed for this challenge") from None
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         raise BadAnswer("the answer is not written as expected") from None
 
 
 def _reading(table: dict[str, Any], device: bytes) -> Reading:
+    """Read what was sealed; who sealed it may have a reader of his own that lies."""
     card = table["card"]
+    name, id_, sex = card["name"], card["national_id"], card["sex"]
+    if not _ID.fullmatch(id_) or sex not in ("M", "F"):
+        raise ValueError("no ID or sex that a card can hold")
+    if len(name) > LONGEST_NAME or not name.replace("\u3000", "").isprintable():
+        raise ValueError("no name that a card can hold")
     return Reading(
         card_number=card["card_number"],
         name=card["name"],
-        name_certain=card["name_certain"],
+        name_certain=bool(card["name_certain"]),
         national_id=card["national_id"],
         id_kind=card["id_kind"],
         birth_date=date.fromisoformat(card["birth_date"]),

@@ -6,6 +6,7 @@ A practice card is sealed as the reader seals a real one, and then goes the same
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import tempfile
 from collections.abc import Sequence
@@ -109,7 +110,7 @@ class Practice:
     """The practice cards of one site, and the mailbox that nothing leaves."""
 
     cards: Sequence[PracticeCard]
-    device: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    device: Ed25519PrivateKey
     letters: list[EmailMessage] = field(default_factory=list)
 
     def answer(self, number: str, challenge: Challenge) -> dict[str, str]:
@@ -174,7 +175,16 @@ async def fill(site: Site) -> Practice:
         there = await schools.round(db)
     if there is None:
         await _invent(site)
-    return Practice(await _cards(site))
+    return Practice(await _cards(site), device(site))
+
+
+def device(site: Site) -> Ed25519PrivateKey:
+    """Return the key of the computer that practice cards are read on, always the same.
+
+    A practice site is not to ask for a code whenever it was started again.
+    """
+    seed = hmac.digest(site.vault.lookup_key, b"practice device", "sha256")
+    return Ed25519PrivateKey.from_private_bytes(seed)
 
 
 async def _cards(site: Site) -> list[PracticeCard]:

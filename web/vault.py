@@ -12,7 +12,7 @@ import hmac
 import json
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -49,9 +49,9 @@ class Vault:
     jiepin.web.vault.NotSealedHere: account.national_id of 'a2' does not open; ...
     """
 
-    sealing: tuple[bytes, ...]
-    lookup_key: bytes
-    site_keys: SiteKeys
+    sealing: tuple[bytes, ...] = field(repr=False)
+    lookup_key: bytes = field(repr=False)
+    site_keys: SiteKeys = field(repr=False)
 
     @classmethod
     def new(cls) -> Self:
@@ -113,6 +113,7 @@ class Vault:
         }
         beside = file.with_name(file.name + ".new")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.fchmod(descriptor, 0o600)  # one that a crash left may be open to others
         with os.fdopen(descriptor, "w", encoding="ascii") as content:
             json.dump(table, content, indent=1)
             content.flush()
@@ -161,6 +162,16 @@ def mask_id(national_id: str) -> str:
     'A12****789'
     """
     return f"{national_id[:3]}****{national_id[7:]}"
+
+
+def mask_email(email: str) -> str:
+    """Return an address that its owner knows again and nobody else can write to.
+
+    >>> mask_email("lin@example.org")
+    'l***@example.org'
+    """
+    name, _, host = email.partition("@")
+    return f"{name[:1]}***@{host}"
 
 
 def digest(secret: str) -> bytes:

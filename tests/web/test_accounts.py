@@ -17,6 +17,7 @@ from practice_round import (
     PASSWORD,
     STRANGER,
     Client,
+    person_form,
     teacher,
     with_site,
 )
@@ -26,7 +27,7 @@ from jiepin.web.passwords import Busy, Passwords
 from jiepin.web.rotation import seal_again
 from jiepin.web.site import Site
 from jiepin.web.store import accounts as store
-from jiepin.web.store import audit
+from jiepin.web.store import applications, audit
 from jiepin.web.vault import BadKeys, NotSealedHere, Vault, digest
 
 COOKIE = "__Host-sid"
@@ -110,6 +111,107 @@ def test_many_wrong_passwords_at_once_are_counted_too(client: Client) -> None:
         return sum(answer is None for answer in done)
 
     assert client.call(storm) == accounts.FAILURES
+
+
+def test_2_4_1_resets_from_one_address_are_slowed(client: Client) -> None:
+    client.call(many_failures)
+    form = {"level": LIN.level, "confirmed": "yes"}
+    slowed = client.post("/teacher/forgot", **form, **client.answer(LIN))
+    assert "此網路位址登入失敗次數過多" in slowed.text
+
+
+def test_a_reset_writes_the_same_for_unknown_people(client: Client) -> None:
+    client.fill_in(4)
+
+    async def written(site: Site) -> int:
+        async with site.database.reading() as db:
+            rows = await db.execute_fetchall(
+                "select 1 from audit where action = 'reset-asked'"
+            )
+        return len(list(rows))
+
+    form = {"level": LIN.level, "confirmed": "yes"}
+    for number, person in enumerate((LIN, STRANGER), 1):
+        client.post("/teacher/forgot", **form, **client.answer(person))
+        assert client.call(written) == number
+
+
+def test_the_present_password_cannot_be_tried_for_long(client: Client) -> None:
+    client.fill_in(4)
+    client.clock.move(minutes=1)
+    fresh = {"password": "another morning", "again": "another morning", "hint": ""}
+    for _ in range(accounts.FAILURES):
+        wrong = client.save("/teacher/password", **fresh, present="wrong one")
+        assert "目前密碼不符" in wrong.text
+    locked = client.save("/teacher/password", **fresh, present=PASSWORD)
+    assert "密碼錯誤次數過多" in locked.text
+    moved = person_form(email="new@example.org")
+    assert (
+        "密碼錯誤次數過多"
+        in client.save("/teacher/person", **moved, present=PASSWORD).text
+    )
+    client.clock.move(minutes=15)
+    assert client.save("/teacher/person", **moved, present=PASSWORD).status_code == 303
+
+
+def test_codes_cannot_be_mailed_to_the_whole_world(client: Client) -> None:
+    client.fill_in(3)
+    for number in range(10):
+        form = person_form(email=f"victim{number}@example.org")
+        last = client.save("/teacher/person", **form)
+    assert len(client.mailed("mail-code")) == accounts.CODES
+    assert "後再重新寄送" in last.text
+
+
+def test_6_3_7_the_address_learns_of_a_new_password_and_address(client: Client) -> None:
+    client.fill_in(4)
+    fresh = {"password": "another morning", "again": "another morning", "hint": ""}
+    client.save("/teacher/password", **fresh, present=PASSWORD)
+    assert client.mailed("password-changed")[-1]["to"] == "lin@example.org"
+    moved = person_form(email="new@example.org")
+    client.save("/teacher/person", **moved, present="another morning")
+    client.save("/teacher/person/code", code=client.code())
+    assert client.mailed("email-changed")[-1]["to"] == "lin@example.org"
+
+
+def test_a_reset_under_way_is_not_undone_by_the_old_password(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hash changes while the old password is being checked, and is an old hash."""
+    client.fill_in(3)
+    passwords = client.app.state.passwords
+    check = passwords.matches
+
+    async def meanwhile(stored: str | None, password: str) -> bool:
+        right: bool = await check(stored, password)
+        async with client.site.database.writing() as db:
+            await db.execute("update account set password = 'the new one'")
+        return right
+
+    monkeypatch.setattr(passwords, "matches", meanwhile)
+    monkeypatch.setattr(passwords, "outdated", lambda _stored: True)
+    assert client.another().sign_in(LIN, PASSWORD).status_code == 422
+    fresh = {"password": "another morning", "again": "another morning", "hint": ""}
+    late = client.save("/teacher/password", **fresh, present=PASSWORD)
+    assert late.status_code == 422  # wrong by now
+
+    async def stored(site: Site) -> str:
+        async with site.database.reading() as db:
+            [[password]] = await db.execute_fetchall("select password from account")
+        return str(password)
+
+    assert client.call(stored) == "the new one"
+
+
+def test_a_save_of_step_2_does_not_undo_a_reset(tmp_path: Path) -> None:
+    async def work(site: Site) -> None:
+        actor, saved = await teacher(site)
+        with pytest.raises(applications.ChangedElsewhere):
+            await applications.save_password(
+                site, actor, saved.version, "mine", "", "an older hash"
+            )
+
+    with_site(tmp_path, work)
 
 
 # challenges
@@ -322,6 +424,14 @@ def test_keys_survive_their_file(tmp_path: Path) -> None:
     assert again.lookup(115, "elementary", "A1") == vault.lookup(
         115, "elementary", "A1"
     )
+
+
+def test_keys_are_in_no_message_and_in_no_open_file(tmp_path: Path) -> None:
+    assert repr(VAULT) == "Vault()"
+    left = tmp_path / "keys.json.new"
+    left.touch(0o644)
+    VAULT.write(tmp_path / "keys.json")
+    assert os.stat(tmp_path / "keys.json").st_mode & 0o777 == 0o600
 
 
 def test_bad_key_files(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from jiepin.web import demo
 from jiepin.web.app import create_app
 from jiepin.web.cli import main
 from jiepin.web.settings import BadSettings, Settings
+from jiepin.web.store.schools import LEVELS
 from jiepin.web.vault import Vault
 
 ORIGIN = "http://127.0.0.1:8000"
@@ -38,10 +39,26 @@ def test_every_card_signs_in(practice: TestClient) -> None:
         practice.post("/teacher/sign-out")
 
 
+def test_there_are_people_at_every_level() -> None:
+    assert {person.level for person in demo.PEOPLE} == set(LEVELS)
+
+
 def test_a_card_knows_its_level_without_scripts(practice: TestClient) -> None:
     answer = practice.post("/teacher/sign-in", data={"level": "", "practice": "4"})
     assert "申請階段別：國中" in Page(answer.text).text
     practice.post("/teacher/sign-out")
+
+
+def test_practice_cards_are_read_on_one_computer_for_good(tmp_path: Path) -> None:
+    environment = {"JIEPIN_DATA": str(tmp_path), "JIEPIN_ORIGIN": ORIGIN}
+    settings, vault = Settings.read(environment, practice=True), Vault.new()
+    keys = []
+    for _ in range(2):  # started twice
+        app = create_app(settings, vault)
+        with TestClient(app, base_url=ORIGIN):
+            device = app.state.practice.device.public_key()
+        keys.append(device.public_bytes_raw())
+    assert keys[0] == keys[1]
 
 
 def test_an_unknown_card_is_refused(practice: TestClient) -> None:

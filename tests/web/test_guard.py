@@ -77,6 +77,26 @@ def test_3_5_3_looking_changes_nothing(filled: Client, path: str) -> None:
     assert filled.digest() == before
 
 
+@pytest.mark.parametrize(
+    ("back", "leads"),
+    [
+        ("/teacher/person", "/teacher/person"),
+        ("/teacher/person/code", "/"),  # is posted to alone
+        ("/teacher/nowhere", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("https://evil.example/", "/"),
+        ("/teacher/help\r\nset-cookie: a=b", "/"),
+    ],
+)
+def test_choosing_a_language_leads_back_to_a_page_of_ours(
+    client: Client, back: str, leads: str
+) -> None:
+    answer = client.post("/language", language="en", back=back)
+    assert answer.headers["location"] == leads
+    assert len(answer.headers.get_list("set-cookie")) == 1
+
+
 def test_wrong_hosts_are_refused(client: Client) -> None:
     assert client.http.get("/", headers={"host": "evil.example"}).status_code == 421
 

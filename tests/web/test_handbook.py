@@ -33,24 +33,15 @@ def test_g11_every_page_has_the_dialog(client: Client) -> None:
             assert text in page
 
 
-def file_two_wishes(client: Client) -> None:
-    client.fill_in(5)
-    client.save("/teacher/wishes/counties", county1="13", county2="14")
-    version = client.version("/teacher/wishes")
-    wishes = {"version": version, "schools": "133601 143601", "then": "finish"}
-    done = client.post("/teacher/wishes/save", **wishes)
-    assert done.headers["location"] == "/teacher/status"
-
-
 def test_g15_after_the_last_step_the_status_shows_the_data(client: Client) -> None:
-    file_two_wishes(client)
+    client.file("133601", "143601")
     text = Page(client.get("/teacher/status").text).text
     for shown in ("林小明", "青山國小", "豐里國小", "新興國小", "lin@example.org"):
         assert shown in text
 
 
 def test_t602_the_status_leads_to_line(client: Client) -> None:
-    file_two_wishes(client)
+    client.file("133601", "143601")
     page = client.get("/teacher/status").text
     assert "設定介聘結果LINE通知服務" in page
     assert 'href="/teacher/notify"' in page
@@ -58,7 +49,7 @@ def test_t602_the_status_leads_to_line(client: Client) -> None:
 
 
 def test_t606_the_sheet_is_printed_from_the_status(client: Client) -> None:
-    file_two_wishes(client)
+    client.file("133601", "143601")
     page = client.get("/teacher/status").text
     assert "列印個人資料表" in page
     assert 'href="/teacher/sheet"' in page or 'href="/teacher/sheet.pdf"' in page

@@ -78,7 +78,7 @@ def test_a_new_computer_is_asked_for_the_code(away: Client) -> None:
     assert away.mailed("device-code")[-1]["to"] == "lin@example.org"
     done = away.post(DEVICE, code=mailed(away))
     assert done.headers["location"] == "/teacher/wishes"
-    assert away.get("/teacher/wishes").status_code == 200
+    assert away.get("/teacher/appointment").status_code == 200
 
 
 @pytest.mark.parametrize("path", sorted({*addresses("GET")} - OPEN))
@@ -110,7 +110,7 @@ def test_the_computer_counts_as_confirmed_afterwards(away: Client) -> None:
     away.post(DEVICE, code=mailed(away))
     away.post("/teacher/sign-out")
     away.sign_in(LIN, PASSWORD)
-    assert away.get("/teacher/wishes").status_code == 200
+    assert away.get("/teacher/appointment").status_code == 200
     assert len(away.mailed("device-code")) == 1
 
 
@@ -184,7 +184,7 @@ def test_it_works_after_the_deadline(away: Client) -> None:
     away.clock.set(CLOSES + timedelta(days=1))
     away.sign_in(LIN, PASSWORD)
     assert away.post(DEVICE, code=mailed(away)).status_code == 303
-    assert away.get("/teacher/wishes").status_code == 200
+    assert away.get("/teacher/appointment").status_code == 200
 
 
 # the code
@@ -308,6 +308,18 @@ def test_nobody_locks_a_confirmed_computer_from_afar(client: Client) -> None:
     assert "密碼錯誤次數過多" in client.elsewhere().sign_in(LIN, PASSWORD).text
 
 
+def test_a_neighbour_slows_no_confirmed_computer(client: Client) -> None:
+    client.fill_in(4)
+
+    async def fail(site: Site) -> None:
+        for _ in range(accounts.ADDRESS_FAILURES):
+            await accounts._count_failure(site, "testclient", "")
+
+    client.call(fail)
+    assert "此網路位址登入失敗" in client.elsewhere().sign_in(LIN, PASSWORD).text
+    assert client.another().sign_in(LIN, PASSWORD).status_code == 303
+
+
 def test_a_confirmed_computer_is_locked_for_itself(client: Client) -> None:
     client.fill_in(4)
     other = client.another()
@@ -321,7 +333,7 @@ def test_the_page_speaks_english(away: Client) -> None:
     away.post("/language", language="en", back=DEVICE)
     page = Page(away.get(DEVICE).text).text
     assert "Confirm this computer" in page
-    assert not re.search(r"[\u4e00-\u9fff]", page.replace("中文", "").split("©")[0][900:])
+    assert "A code was sent to l***@example.org" in " ".join(page.split())
 
 
 def test_devices_differ(client: Client) -> None:

@@ -27,7 +27,9 @@ LIST = {
 FACTS: dict[str, dict[str, Any]] = {
     "mail-code": {"code": "493817", "until": to_ms(START)},
     "reset": {"link": "https://tas.example/r/x", "hint": "dog", "until": to_ms(START)},
+    "device-code": {"code": "493817", "until": to_ms(START)},
     "password-changed": {},
+    "email-changed": {},
     "wishes-saved": LIST,
     "filed": LIST,
     "passed": {"number": "00042"},

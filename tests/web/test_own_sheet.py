@@ -9,31 +9,12 @@ from dataclasses import replace
 import pytest
 from practice_round import CHEN, LIN, ORIGIN, SCHOOLS, Client
 
-from jiepin.web.access import Actor
 from jiepin.web.documents import sheet
 from jiepin.web.notify import texts
 from jiepin.web.site import Site
-from jiepin.web.store import applications
 from jiepin.web.teacher.own_sheet import read_sheet
 
 WISHES = ("143602", "133601", "133603")
-
-
-def file(client: Client) -> applications.Application:
-    """Fill in everything and complete the application."""
-    client.fill_in(5)
-    before = client.application()
-    actor = Actor("teacher", before.account, before.year, before.level, before.county)
-
-    async def save(site: Site) -> applications.Application:
-        saved, _ = await applications.change_counties(
-            site, actor, before.version, ("13", "14")
-        )
-        return await applications.save_wishes(
-            site, actor, saved.version, WISHES, finish=True
-        )
-
-    return client.call(save)
 
 
 def pdf_text(data: bytes) -> str:
@@ -43,7 +24,7 @@ def pdf_text(data: bytes) -> str:
 
 @pytest.fixture
 def filed(client: Client) -> Client:
-    file(client)
+    client.file(*WISHES)
     return client
 
 

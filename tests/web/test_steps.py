@@ -11,7 +11,6 @@ from practice_round import (
     LIN,
     PASSWORD,
     WANG,
-    YEAR,
     Client,
     Page,
     appointment_form,
@@ -19,9 +18,8 @@ from practice_round import (
 )
 
 from jiepin.web import language
-from jiepin.web.access import Actor
 from jiepin.web.site import Site
-from jiepin.web.store import accounts, applications
+from jiepin.web.store import applications
 
 
 def test_g03_g09_title_and_organiser(client: Client) -> None:
@@ -438,9 +436,7 @@ def test_a_second_window_overwrites_nothing(client: Client) -> None:
 
 
 def test_t601_t603_t605_status(client: Client) -> None:
-    client.fill_in(5)
-
-    client.call(file_two_wishes)
+    client.file("133601", "143601")
     text = Page(client.get("/teacher/status").text).text
     for word in (
         "尚未審核通過",
@@ -457,20 +453,6 @@ def test_t601_t603_t605_status(client: Client) -> None:
         "設定介聘結果LINE通知服務",
     ):
         assert word in text
-
-
-async def file_two_wishes(site: Site) -> None:
-    lookup = site.vault.lookup(YEAR, LIN.level, LIN.national_id)
-    async with site.database.reading() as db:
-        account = await accounts.by_lookup(db, YEAR, LIN.level, lookup)
-        found = await applications.of_account(db, account.id)
-    actor = Actor("teacher", found.account, found.year, found.level, found.county)
-    chosen, _ = await applications.change_counties(
-        site, actor, found.version, ("13", "14")
-    )
-    await applications.save_wishes(
-        site, actor, chosen.version, ("133601", "143601"), finish=True
-    )
 
 
 def test_g02_two_languages(client: Client) -> None:

@@ -8,7 +8,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from practice_round import CHEN, CLOSES, LIN, SCHOOLS, teacher, with_site
+from practice_round import (
+    CHEN,
+    CLOSES,
+    LIN,
+    SCHOOLS,
+    START,
+    save_and_file,
+    teacher,
+    with_site,
+)
 
 from jiepin.web.access import Actor
 from jiepin.web.site import Site
@@ -273,7 +282,7 @@ def test_changing_counties_tells_what_was_dropped(tmp_path: Path) -> None:
         actor, application = await teacher(site)
         seen = await choose_counties(site, actor, application.version)
         wishes = ("143601", "133601", "143602")
-        filed = await applications.save_wishes(site, actor, seen, wishes, finish=True)
+        filed = await save_and_file(site, actor, seen, wishes)
         assert (filed.state, filed.step) == ("filed", 6)
         saved, dropped = await applications.change_counties(
             site, actor, filed.version, ("13",)
@@ -284,6 +293,70 @@ def test_changing_counties_tells_what_was_dropped(tmp_path: Path) -> None:
             site, actor, saved.version, ("14",)
         )
         assert (saved.wishes, saved.state, saved.step) == ((), "filling", 5)
+
+    with_site(tmp_path, work)
+
+
+def test_filing_is_a_save_of_its_own(tmp_path: Path) -> None:
+    async def work(site: Site) -> None:
+        actor, application = await teacher(site)
+        seen = await choose_counties(site, actor, application.version)
+        with pytest.raises(BadWishes) as caught:
+            await applications.file(site, actor, seen)
+        assert caught.value.problems.at("wishes") == "請至少選擇一所志願學校"
+        saved = await applications.save_wishes(site, actor, seen, ("133601",))
+        assert (saved.state, saved.step, saved.filed) == ("filling", 5, None)
+        with pytest.raises(ChangedElsewhere):
+            await applications.file(site, actor, seen)
+        filed = await applications.file(site, actor, saved.version)
+        assert (filed.state, filed.step) == ("filed", 6)
+        assert (filed.version, filed.filed) == (saved.version + 1, START)
+        async with site.database.reading() as db:
+            versions = await applications.versions(db, filed.id)
+        assert [one.event for one in versions[-2:]] == ["wishes-saved", "filed"]
+        assert versions[-1].digest == filed.digest
+
+    with_site(tmp_path, work)
+
+
+def test_nothing_is_filed_once_the_time_is_over(tmp_path: Path) -> None:
+    async def work(site: Site) -> None:
+        actor, application = await teacher(site)
+        seen = await choose_counties(site, actor, application.version)
+        saved = await applications.save_wishes(site, actor, seen, ("133601",))
+        site.clock.set(CLOSES)  # type: ignore[attr-defined]
+        with pytest.raises(Closed):
+            await applications.file(site, actor, saved.version)
+        async with site.database.reading() as db:
+            assert await applications.of_account(db, actor.account) == saved
+
+    with_site(tmp_path, work)
+
+
+def test_what_is_filed_stays_filed_until_its_list_is_empty(tmp_path: Path) -> None:
+    async def work(site: Site) -> None:
+        actor, application = await teacher(site)
+        seen = await choose_counties(site, actor, application.version)
+        filed = await save_and_file(site, actor, seen, ("133601", "143601"))
+        saved = await applications.save_wishes(site, actor, filed.version, ("143602",))
+        assert (saved.state, saved.step, saved.filed) == ("filed", 6, filed.filed)
+        saved = await applications.save_wishes(site, actor, saved.version, ())
+        assert (saved.state, saved.step) == ("filling", 5)
+
+    with_site(tmp_path, work)
+
+
+def test_t514_a_list_is_checked_once_more_when_it_is_filed(tmp_path: Path) -> None:
+    async def work(site: Site) -> None:
+        actor, application = await teacher(site)
+        seen = await choose_counties(site, actor, application.version)
+        saved = await applications.save_wishes(site, actor, seen, ("133601", "133602"))
+        async with site.database.writing() as db:
+            await db.execute("update school set open = 0 where code = '133601'")
+        with pytest.raises(BadWishes) as caught:
+            await applications.file(site, actor, saved.version)
+        said = caught.value.problems.at("wishes")
+        assert said == "青山國小 已由縣市自介聘學校名單移除，請刪除"
 
     with_site(tmp_path, work)
 

@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from wish_site import HOME, LEVEL, YEAR, Desk, chosen, desk, offered, school
+from practice_round import YEAR, school
+from wish_site import HOME, LEVEL, Desk, chosen, desk, offered
 
 from jiepin.web.store import schools
 
@@ -65,7 +66,7 @@ def test_counties_that_do_not_hold_t501(
     fresh: Desk, counties: tuple[str, ...], problem: str
 ) -> None:
     fields = {f"county{n}": code for n, code in enumerate(counties, 1)}
-    answer = fresh.post("/counties", version=1, **fields)
+    answer = fresh.post("/counties", version=fresh.stored().version, **fields)
     assert answer.status_code == 422
     assert problem in answer.text
     assert fresh.stored().counties == ()
@@ -284,14 +285,17 @@ def test_two_saves_t513_t517(at: Desk) -> None:
     at.save("134601")
     assert at.stored().state == "filling"
     assert at.stored().step == 5
-    answer = at.save("134601", "144601", then="finish")
+    answer = at.save("134601", "144601", then="check")
+    assert answer.headers["location"] == "/teacher/check"
+    assert at.stored().wishes == ("134601", "144601")
+    assert at.stored().state == "filling", "it is filed once everything was shown"
+    answer = at.client.post("/teacher/check", data={"version": at.stored().version})
     assert answer.headers["location"] == "/teacher/status"
     assert at.stored().state == "filed"
-    assert at.stored().wishes == ("134601", "144601")
 
 
 def test_an_application_is_not_finished_without_a_wish_t513(at: Desk) -> None:
-    answer = at.save(then="finish")
+    answer = at.save(then="check")
     assert answer.status_code == 422
     assert "請至少選擇一所志願學校" in answer.text
     assert at.stored().state == "filling"
@@ -313,7 +317,7 @@ def test_what_the_page_held_is_saved(at: Desk) -> None:
 
 
 def test_a_list_of_any_length_t515(tmp_path: Path) -> None:
-    more = [school(f"13{n:04d}", f"第{n}國小", "屏東市") for n in range(600)]
+    more = [school(f"13{n:04d}", f"第{n}國小", township="屏東市") for n in range(600)]
     with desk(tmp_path, more) as at:
         at.choose("13", "14")
         codes = [new.code for new in more]
@@ -408,7 +412,8 @@ def test_a_draft_outlived_by_a_save_elsewhere_is_a_conflict(at: Desk) -> None:
     draft = at.sql("select * from wish_draft")
     at.save("134601", version=seen)
     at.sql(
-        "insert into wish_draft values ('p', :base, :changed, :schools)",
+        "insert into wish_draft values (:id, :base, :changed, :schools)",
+        id=at.stored().id,
         **dict(zip(("base", "changed", "schools"), draft[0][1:], strict=True)),
     )
     assert "志願資料已在別處變更" in at.get()
@@ -438,7 +443,7 @@ def test_a_save_of_another_step_is_no_conflict(at: Desk) -> None:
 def test_nothing_changes_once_the_time_is_over(at: Desk) -> None:
     at.save("134601")
     at.do(add="134602")
-    at.wait(days=9)
+    at.wait(days=10)
     assert at.save("134602").status_code == 409
     assert at.post("/edit", add="134701").status_code == 409
     assert at.post("/draft", schools="134701").status_code == 409
@@ -454,19 +459,19 @@ def test_a_conflict_is_over_when_the_time_is(at: Desk) -> None:
     seen = at.stored().version
     at.save("134601")
     at.save("134602", version=seen)
-    at.wait(days=9)
+    at.wait(days=10)
     assert chosen(at.get()) == ["134601"]
 
 
 def test_who_never_chose_counties_still_sees_the_page(fresh: Desk) -> None:
-    fresh.wait(days=9)
+    fresh.wait(days=10)
     assert chosen(fresh.get()) == []
     answer = fresh.client.get("/teacher/wishes/counties")
     assert answer.headers["location"] == "/teacher/wishes"
 
 
 def test_an_approved_list_is_only_shown(at: Desk) -> None:
-    at.save("134601", then="finish")
+    at.file("134601")
     at.sql("update application set state = 'approved'")
     assert "清空志願" not in at.get()
     assert at.save("134602").status_code == 409
@@ -660,7 +665,7 @@ def test_any_keyword_comes_back_as_text(at: Desk, keyword: str) -> None:
 
 def test_any_name_of_a_school_stays_text(at: Desk) -> None:
     evil = '<script>alert("1")</script>國小'
-    new = school("134999", evil, evil, notice=evil)
+    new = school("134999", evil, township=evil, notice=evil)
 
     async def add() -> None:
         async with at.site.database.writing() as db:

@@ -4,8 +4,10 @@ The facts come from the outbox: what was true when it happened. Every event has 
 `language`, `name`, `level` and `year`, and besides
 
     mail-code         code, until
+    device-code       code, until
     reset             link, hint (may be empty), until
     password-changed  nothing
+    email-changed     nothing; goes to the address before
     wishes-saved      version, saved, digest, filed (or still to be),
                       wishes as [place, school, marks, county]
     filed             the same
@@ -105,8 +107,10 @@ KINDS: Final = {  # what may be turned off, by the kinds of `store.notices`
 }
 EVENTS: Final = {  # how the delivery log calls them
     "mail-code": mark("電子郵件驗證碼"),
+    "device-code": mark("新電腦登入驗證碼"),
     "reset": mark("密碼重設"),
     "password-changed": mark("密碼已變更"),
+    "email-changed": mark("電子郵件已變更"),
     "wishes-saved": mark("志願學校儲存回條"),
     "filed": mark("完成申請"),
     "passed": mark("審核通過"),
@@ -131,6 +135,15 @@ def _code(facts: Facts) -> Written:
     )
 
 
+def _device_code(facts: Facts) -> Written:
+    return _("新電腦登入驗證碼"), (
+        _("有人以您的健保卡資料與密碼，從一部新的電腦登入系統。"),
+        _("您的驗證碼是：%(code)s", code=facts["code"]),
+        _("請於 %(until)s 前輸入，逾時請重新寄送。", until=_until(facts)),
+        _("若非您本人，請勿將驗證碼告訴任何人，並立即以「忘記密碼」重設密碼。"),
+    )
+
+
 def _reset(facts: Facts) -> Written:
     hint = facts["hint"]
     return _("密碼重設"), (
@@ -147,7 +160,14 @@ def _reset(facts: Facts) -> Written:
 
 def _password_changed(_facts: Facts) -> Written:
     return _("密碼已變更"), (
-        _("您的密碼已經由重設信件變更，先前的登入均已登出。"),
+        _("您的密碼已變更，先前的登入均已登出。"),
+        _("若非您本人所為，請立即洽您現職縣市的介聘承辦人。"),
+    )
+
+
+def _email_changed(_facts: Facts) -> Written:
+    return _("電子郵件已變更"), (
+        _("您的帳號已改用另一個電子郵件，往後的信件不再寄到這裡。"),
         _("若非您本人所為，請立即洽您現職縣市的介聘承辦人。"),
     )
 
@@ -159,7 +179,10 @@ def _wishes_saved(facts: Facts) -> Written:
         *_list(facts),
         ""
         if facts["filed"]
-        else _("您尚未完成申請；填報期限截止前，請登入網站按「儲存，完成申請」。"),
+        else _(
+            "您尚未完成申請；填報期限截止前，請登入網站按「儲存，完成申請」，"
+            "並在確認資料後按「確認無誤，完成申請」。"
+        ),
         _("每次儲存都會另寄回條，以最後一版為準。"),
     )
 
@@ -237,8 +260,10 @@ def _schools(facts: Facts) -> Written:
 
 _LETTERS: Final[Mapping[str, Callable[[Facts], Written]]] = {
     "mail-code": _code,
+    "device-code": _device_code,
     "reset": _reset,
     "password-changed": _password_changed,
+    "email-changed": _email_changed,
     "wishes-saved": _wishes_saved,
     "filed": _filed,
     "passed": _passed,

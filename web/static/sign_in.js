@@ -76,6 +76,9 @@ async function submit(event) {
 
 async function readCard() {
   const asked = await fetch("/teacher/challenge", { method: "POST" });
+  if (!asked.ok) {
+    throw await asked.json(); // too many: the server says from when on
+  }
   const answer = await reader.read(await asked.json());
   door.elements.sealed.value = answer.sealed;
   door.elements.signature.value = answer.signature;
@@ -83,7 +86,7 @@ async function readCard() {
 
 function sentence(error) {
   const spoken = document.documentElement.lang === "en" ? error.en : error.zh;
-  return spoken ?? reading.dataset.failed;
+  return error.problem ?? spoken ?? reading.dataset.failed;
 }
 
 function add(name, value) {

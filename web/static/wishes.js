@@ -330,7 +330,7 @@ class Editor {
 
   #listenToSave() {
     at("#save").addEventListener("submit", (event) => {
-      if (event.submitter.value === "finish") {
+      if (event.submitter.value === "check") {
         clearTimeout(this.#waiting);
         this.#waiting = 0;
         this.#leaving = true;

@@ -209,6 +209,8 @@ async def save_password(
         )
         if done.rowcount == 0:
             raise ChangedElsewhere(seen, save.before.version)
+        if present is not None:
+            await _warn(site, save, "password-changed")
         await save.db.execute(
             "update application set step = max(step, 3) where id = :id", save.keys
         )
@@ -237,8 +239,13 @@ async def save_person(
 async def confirm_email(
     site: Site, actor: access.Actor, seen: int, email: str, device: bytes | None = None
 ) -> Application:
-    """Save the e-mail whose code came back; the computer is confirmed with it."""
+    """Save the e-mail whose code came back; the computer is confirmed with it.
+
+    The address that was confirmed before is told.
+    """
     async with _saving(site, actor, seen, PERSON, "email") as save:
+        if save.before.email not in ("", email):
+            await _warn(site, save, "email-changed")
         await save.db.execute(
             "update application set email = :email, email_confirmed = :now, "
             "step = max(step, 4) where id = :id",
@@ -314,11 +321,8 @@ async def change_counties(
         await _write_wishes(save.db, before.id, kept)
         first, second = (*counties, None)[:2]
         await save.db.execute(
-            """update application set county1 = :first, county2 = :second,
-            state = case when :kept = 0 and state = 'filed' then 'filling'
-            else state end,
-            step = case when :kept = 0 then 5 else step end where id = :id""",
-            {"first": first, "second": second, "kept": len(kept), **save.keys},
+            "update application set county1 = :first, county2 = :second where id = :id",
+            {"first": first, "second": second, **save.keys},
         )
     dropped = tuple(code for code in before.wishes if code not in set(kept))
     return save.saved, dropped
@@ -344,37 +348,51 @@ async def _check_counties(
 
 
 async def save_wishes(
-    site: Site,
-    actor: access.Actor,
-    seen: int,
-    wishes: Sequence[str],
-    *,
-    finish: bool = False,
+    site: Site, actor: access.Actor, seen: int, wishes: Sequence[str]
 ) -> Application:
-    """Save the list of school codes, first choice first; `finish` files it.
+    """Save the list of school codes, first choice first.
 
-    A receipt with the list goes out by mail. Raises BadWishes.
+    What is filed stays filed, unless its list becomes empty. A receipt with the list
+    goes out by mail. Raises BadWishes.
     """
-    event = "filed" if finish else "wishes-saved"
-    async with _saving(site, actor, seen, WISHES, event) as save:
-        await _check_wishes(save.db, save.before, wishes, finish)
+    async with _saving(site, actor, seen, WISHES, "wishes-saved") as save:
+        await _check_wishes(save.db, save.before, wishes)
         await _write_wishes(save.db, save.before.id, wishes)
         await save.db.execute(
-            """update application set wishes_saved = :now,
-            state = case when :finish then 'filed' else state end,
-            filed = case when :finish then :now else filed end,
-            step = case when :finish then 6 else step end where id = :id""",
-            {"finish": finish, **save.keys},
+            "update application set wishes_saved = :now where id = :id", save.keys
         )
         save.receipt = True
     return save.saved
 
 
+async def file(site: Site, actor: access.Actor, seen: int) -> Application:
+    """File the application as it is saved (完成申請); step 6 opens.
+
+    The list is checked once more: schools may have been taken off since it was saved,
+    and the present school may have changed. A receipt goes out by mail. Raises
+    BadWishes.
+    """
+    async with _saving(site, actor, seen, WISHES, "filed") as save:
+        wishes = save.before.wishes
+        require_wishes(wishes)
+        await _check_wishes(save.db, save.before, wishes)
+        await save.db.execute(
+            "update application set state = 'filed', filed = :now, step = 6 "
+            "where id = :id",
+            save.keys,
+        )
+        save.receipt = True
+    return save.saved
+
+
+def require_wishes(wishes: Sequence[str]) -> None:
+    """Raise BadWishes for an empty list, with which nothing can be filed."""
+    if not wishes:
+        raise BadWishes(Problem("wishes", _("請至少選擇一所志願學校")))
+
+
 async def _check_wishes(
-    db: aiosqlite.Connection,
-    application: Application,
-    wishes: Sequence[str],
-    finish: bool,
+    db: aiosqlite.Connection, application: Application, wishes: Sequence[str]
 ) -> None:
     settings = await schools.the_round(db)
     found = await schools.by_codes(db, wishes)
@@ -388,8 +406,6 @@ async def _check_wishes(
     if 0 < settings.max_choices < len(wishes):
         limit = str(settings.max_choices)
         problems.append(Problem("wishes", _("志願學校至多 %(n)s 所", n=limit)))
-    if finish and not wishes:
-        problems.append(Problem("wishes", _("請至少選擇一所志願學校")))
     if problems:
         raise BadWishes(*problems)
 
@@ -409,6 +425,7 @@ def wish_problem(application: Application, school: schools.School | None) -> str
 async def _write_wishes(
     db: aiosqlite.Connection, application: str, wishes: Sequence[str]
 ) -> None:
+    """Write the list; what is filed is open again when nothing is left in it."""
     await db.execute(
         "delete from wish where application = :application",
         {"application": application},
@@ -418,6 +435,13 @@ async def _write_wishes(
         "select :application, key + 1, value from json_each(:wishes)",
         {"application": application, "wishes": json.dumps(list(wishes))},
     )
+    if not wishes:
+        await db.execute(
+            """update application set step = 5,
+            state = case state when 'filed' then 'filling' else state end
+            where id = :application""",
+            {"application": application},
+        )
 
 
 @dataclass(slots=True)
@@ -456,6 +480,12 @@ async def _saving(
         if save.receipt:
             await _add_receipt(site, save, event)
         _refuse_closed(site, actor, before)
+
+
+async def _warn(site: Site, save: _Save, event: str) -> None:
+    """Tell the address as it was before that what guards the account has changed."""
+    at = to_ms(save.now)
+    await tell(save.db, site, save.before, event, at, {}, save.now)
 
 
 def _refuse_closed(site: Site, actor: access.Actor, application: Application) -> None:

@@ -18,7 +18,7 @@ from jiepin.web.rendering import render
 from jiepin.web.site import Site
 from jiepin.web.store.schools import LEVELS
 from jiepin.web.teacher import forms
-from jiepin.web.teacher.steps import SIGN_IN, current_step, find_visitor, see
+from jiepin.web.teacher.steps import SIGN_IN, current_step, find_visitor, see, way_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ async def sign_in_page(request: Request) -> Response:
     visitor = await find_visitor(request)
     if visitor is not None:
         return see(current_step(visitor.application))
-    return await show(request)
+    way = await way_in(request)
+    return await show(request) if way == SIGN_IN else see(way)
 
 
 async def show(
@@ -74,10 +75,13 @@ async def show(
 
 
 async def challenge(request: Request) -> Response:
-    """Give the page a signed challenge for the reader."""
+    """Give the page a signed challenge for the reader, or say why not now."""
     site: Site = request.app.state.site
     cookie = request.cookies.get(site.settings.cookie)
-    token, made = await accounts.challenge(site, cookie)
+    try:
+        token, made = await accounts.challenge(site, cookie, address_of(request))
+    except Refused as refused:
+        return JSONResponse({"problem": why(refused).text}, 429)
     answer = JSONResponse(made.for_page())
     set_cookie(answer, site, token)
     return answer
@@ -119,7 +123,7 @@ async def read_card(
     site: Site = request.app.state.site
     cookie = request.cookies.get(site.settings.cookie)
     if practice and site.settings.practice:
-        cookie, made = await accounts.challenge(site, cookie)
+        cookie, made = await accounts.challenge(site, cookie, address_of(request))
         answer = request.app.state.practice.answer(practice, made)
     return await accounts.read_answer(site, cookie, answer)
 
@@ -142,6 +146,7 @@ def why(refused: Refused) -> Problem:
         "unknown": _("無法登入：密碼不符，或您不在本階段別的介聘名冊中"),
         "locked": _("密碼錯誤次數過多，請於 %(until)s 後再試", until=until),
         "slow": _("此網路位址登入失敗次數過多，請於 %(until)s 後再試", until=until),
+        "crowded": _("此網路位址登入次數過多，請於 %(until)s 後再試", until=until),
         "closed": _("目前不在填報期間，無法首次登入"),
     }
     field = "password" if refused.reason in ("unknown", "locked") else "card"

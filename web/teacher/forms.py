@@ -38,6 +38,15 @@ def seen_version(form: Typed) -> int:
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
 
 
+def read_code(form: Typed) -> str:
+    """Return a mailed code as typed, whatever spaces are in it.
+
+    >>> read_code({"code": " 1234 5678 "})
+    '12345678'
+    """
+    return "".join(form.get("code", "").split())
+
+
 # the door
 
 

@@ -9,17 +9,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from jiepin.web import accounts
-from jiepin.web.accounts import Visitor
+from jiepin.web.accounts import Refused, Visitor
 from jiepin.web.clock import roc_year
 from jiepin.web.language import _
 from jiepin.web.passwords import ADVISED, SHORTEST
 from jiepin.web.problems import Problem, Problems
 from jiepin.web.rendering import render
 from jiepin.web.site import Site
-from jiepin.web.store import accounts as store
 from jiepin.web.store import applications
 from jiepin.web.teacher import forms
-from jiepin.web.teacher.door import set_cookie
+from jiepin.web.teacher.door import set_cookie, why
 from jiepin.web.teacher.steps import current_step, see, signed_in
 
 
@@ -46,15 +45,17 @@ async def password(request: Request) -> Response:
     read = forms.read_password(form, await words_about(site, visitor))
     if isinstance(read, Problems):
         return await _show(request, form.get("hint", ""), read)
-    if visitor.application.has_password and not await present_matches(request, form):
-        wrong = Problems((Problem("present", _("目前密碼不符")),))
-        return await _show(request, read.hint, wrong)
+    present = None
+    if visitor.application.has_password:
+        present = await check_present(request, form, _("目前密碼不符"))
+    if isinstance(present, Problem):
+        return await _show(request, read.hint, Problems((present,)))
     hashed = await request.app.state.passwords.hash(read.password)
     saved = await applications.save_password(
-        site, visitor.actor, forms.seen_version(form), hashed, read.hint
+        site, visitor.actor, forms.seen_version(form), hashed, read.hint, present
     )
     answer = see(current_step(saved))
-    set_cookie(answer, site, await accounts.renew(site, saved.account))
+    set_cookie(answer, site, await accounts.renew(site, visitor.session))
     return answer
 
 
@@ -71,14 +72,19 @@ async def _show(request: Request, hint: str, problems: Problems) -> Response:
     return await render(request, "password.html", page, 422 if problems else 200)
 
 
-async def present_matches(request: Request, form: forms.Typed) -> bool:
-    """Tell whether the present password was typed right."""
+async def check_present(
+    request: Request, form: forms.Typed, wrong: str
+) -> str | Problem:
+    """Return the hash of the present password as typed, or what to say about it."""
     state, visitor = request.app.state, request.state.visitor
-    async with state.site.database.reading() as db:
-        account = await store.by_id(db, visitor.application.account)
-    stored = account.password if account else None
-    matches: bool = await state.passwords.matches(stored, form.get("present", ""))
-    return matches
+    typed = form.get("present", "")
+    try:
+        found = await accounts.check_present(
+            state.site, state.passwords, visitor.application.account, typed
+        )
+    except Refused as refused:
+        return Problem("present", why(refused).text)
+    return found or Problem("present", wrong)
 
 
 async def words_about(site: Site, visitor: Visitor) -> tuple[str, ...]:

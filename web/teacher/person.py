@@ -20,8 +20,9 @@ from jiepin.web.store import accounts as store
 from jiepin.web.store import applications
 from jiepin.web.store.applications import Application
 from jiepin.web.teacher import forms
-from jiepin.web.teacher.password import present_matches
-from jiepin.web.teacher.steps import current_step, see, signed_in
+from jiepin.web.teacher.device import too_early
+from jiepin.web.teacher.password import check_present
+from jiepin.web.teacher.steps import current_step, find_visitor, see, signed_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +56,27 @@ async def person(request: Request) -> Response:
         return await _show(request, form, read)
     site, application = request.app.state.site, visitor.application
     changes = read.email != application.email
-    if changes and application.email and not await present_matches(request, form):
-        wrong = Problem("present", _("更改電子郵件須輸入目前密碼"))
-        return await _show(request, form, Problems((wrong,)))
+    if changes and application.email:
+        wrong = _("更改電子郵件須輸入目前密碼")
+        present = await check_present(request, form, wrong)
+        if isinstance(present, Problem):
+            return await _show(request, form, Problems((present,)))
     seen = forms.seen_version(form)
     saved = await applications.save_person(site, visitor.actor, seen, read.person)
     if changes:
-        await accounts.send_code(site, saved, read.email)
-        return see(step_url("person") + "#code")
+        return await _send(request, saved, read.email)
     await accounts.forget_code(site, saved.account)
     return see(_next(saved))
+
+
+async def _send(request: Request, saved: Application, email: str) -> Response:
+    """Mail a code to an address, and lead to where it is asked for."""
+    site: Site = request.app.state.site
+    until = await accounts.send_code(site, saved, email)
+    if until is None:
+        return see(step_url("person") + "#code")
+    await find_visitor(request)  # what was just saved
+    return await _show(request, await _stored(request), Problems((too_early(until),)))
 
 
 def _next(saved: Application) -> str:
@@ -120,13 +132,15 @@ async def code(request: Request) -> Response:
     visitor: Visitor = request.state.visitor
     site: Site = request.app.state.site
     form = forms.typed(await request.form())
-    digits = "".join(form.get("code", "").split())
+    digits = forms.read_code(form)
     email = await accounts.check_code(site, visitor.application.account, digits)
     if email is None:
         wrong = Problem("code", _("驗證碼不符或已失效，請再輸入一次或重新寄送"))
         return await _show(request, await _stored(request), Problems((wrong,)))
     seen = forms.seen_version(form)
-    saved = await applications.confirm_email(site, visitor.actor, seen, email)
+    saved = await applications.confirm_email(
+        site, visitor.actor, seen, email, visitor.session.device
+    )
     return see(_next(saved))
 
 
@@ -139,7 +153,4 @@ async def again(request: Request) -> Response:
         waiting = await store.mail_code(db, visitor.application.account)
     if waiting is None:
         return see(step_url("person"))
-    if not await accounts.send_code(site, visitor.application, waiting.email):
-        early = Problem("code", _("驗證碼剛寄出，請稍候一分鐘再重新寄送"))
-        return await _show(request, await _stored(request), Problems((early,)))
-    return see(step_url("person") + "#code")
+    return await _send(request, visitor.application, waiting.email)

@@ -38,6 +38,9 @@ _SHARED = {
 }
 
 
+Facts = tuple[tuple[str, str], ...]  # a label, and what stands beside it
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     place: int
@@ -46,11 +49,12 @@ class Wish:
     indigenous: bool
     county: str
     open: bool
+    doubts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StatusPage:
-    """`facts`, `points` and `totals` are pairs of a label and what stands beside it."""
+    """How far the application is, and all that it holds."""
 
     state: str
     state_text: str
@@ -58,9 +62,9 @@ class StatusPage:
     filed: str
     digest: str
     indigenous: bool
-    facts: Sequence[tuple[str, str]]
-    points: Sequence[tuple[str, str]]
-    totals: Sequence[tuple[str, str]]
+    facts: Facts
+    points: Facts
+    totals: Facts
     wishes: Sequence[Wish]
     result: str
     email: str
@@ -127,7 +131,10 @@ class Names:
         area = self.areas[code]
         return area.name_en if current() == ENGLISH else area.name
 
-    def wishes(self, application: Application) -> tuple[Wish, ...]:
+    def wishes(
+        self, application: Application, doubts: Mapping[str, Sequence[str]] = {}
+    ) -> tuple[Wish, ...]:
+        """Return the list in order; `doubts` by school, where they are to be shown."""
         found = (self.schools[code] for code in application.wishes)
         return tuple(
             Wish(
@@ -137,23 +144,31 @@ class Names:
                 school.indigenous,
                 self.county(school.county),
                 school.open,
+                doubts.get(school.code, ()),
             )
             for place, school in enumerate(found, 1)
         )
 
 
-async def _facts(
-    site: Site, application: Application, names: Names
-) -> tuple[tuple[str, str], ...]:
-    national_id, birthday = await accounts.identity(site, application.account)
-    school = f"{county_name(application)} "
-    school += application.school_township + application.school_name
-    subjects = [names.subject(code) for code in application.subjects]
-    padded = [*subjects, *[_("無")] * 3][:3]
-    numbered = " ".join(f"{n}. {name}" for n, name in enumerate(padded, 1))
+async def _facts(site: Site, application: Application, names: Names) -> Facts:
     return (
         (_("電腦編號"), application.number or _("(待審)")),
-        (_("服務學校"), school),
+        (_("服務學校"), home_school(application)),
+        *await person_facts(site, application),
+        *appointment_facts(application, names),
+        *subject_facts(application, names),
+    )
+
+
+def home_school(application: Application) -> str:
+    school = application.school_township + application.school_name
+    return f"{county_name(application)} {school}"
+
+
+async def person_facts(site: Site, application: Application) -> Facts:
+    """Return who applies: what the card says, and what step 3 adds."""
+    national_id, birthday = await accounts.identity(site, application.account)
+    return (
         (_("姓名"), application.name),
         (_("身分證統一編號"), national_id),
         (_("性別"), said(SEXES.get(application.sex, "—"))),
@@ -161,8 +176,21 @@ async def _facts(
         (_("聯絡電話1"), application.phone1),
         (_("聯絡電話2"), application.phone2 or _("無")),
         (_("電子郵件"), application.email),
+    )
+
+
+def appointment_facts(application: Application, names: Names) -> Facts:
+    return (
         (_("服務年資"), str(application.service_years)),
         (_("教師證任教地區限制"), names.area(application.area)),
+    )
+
+
+def subject_facts(application: Application, names: Names) -> Facts:
+    subjects = [names.subject(code) for code in application.subjects]
+    padded = [*subjects, *[_("無")] * 3][:3]
+    numbered = " ".join(f"{n}. {name}" for n, name in enumerate(padded, 1))
+    return (
         (_("現任服務學校應聘科(類)別"), padded[0]),
         (_("申請應聘科(類)別"), numbered),
     )
@@ -170,13 +198,13 @@ async def _facts(
 
 def point_lines(
     application: Application, names: Names, points: Mapping[str, int]
-) -> tuple[tuple[str, str], ...]:
+) -> Facts:
     reasons = (
         (
             _("%(county)s(%(side)s)原因積分", county=names.county(code), side=side),
             tenths(points.get(f"reason{n}", 0)),
         )
-        for n, code, side in _sides(application)
+        for n, code, side in sides(application)
     )
     shared = (
         (said(label), tenths(points.get(item, 0))) for item, label in _SHARED.items()
@@ -186,7 +214,7 @@ def point_lines(
 
 def total_lines(
     application: Application, names: Names, points: Mapping[str, int]
-) -> tuple[tuple[str, str], ...]:
+) -> Facts:
     """Return one total per county: what is shared, and the reason for that county."""
     shared = sum(points.get(item, 0) for item in _SHARED)
     return tuple(
@@ -194,11 +222,12 @@ def total_lines(
             _("%(county)s(%(side)s)積分總計", county=names.county(code), side=side),
             tenths(shared + points.get(f"reason{n}", 0)),
         )
-        for n, code, side in _sides(application)
+        for n, code, side in sides(application)
     )
 
 
-def _sides(application: Application) -> list[tuple[int, str, str]]:
+def sides(application: Application) -> list[tuple[int, str, str]]:
+    """Return the wish counties: number, code, and 甲 or 乙."""
     sides = (_("甲"), _("乙"))
     return [
         (n, code, side)

@@ -11,14 +11,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from jiepin.web import access, accounts
-from jiepin.web.accounts import Visitor
+from jiepin.web.accounts import Newcomer, Visitor
 from jiepin.web.rendering import STEPS, render, step_url
 from jiepin.web.site import Site
 from jiepin.web.store import applications
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-SIGN_IN = "/teacher/"
+SIGN_IN, DEVICE = "/teacher/", "/teacher/device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,23 @@ async def find_visitor(request: Request) -> Visitor | None:
     return found
 
 
+async def find_newcomer(request: Request) -> Newcomer | None:
+    """Return who has given the right password and has to confirm his computer."""
+    state = request.app.state
+    cookie = request.cookies.get(state.site.settings.cookie)
+    return await accounts.newcomer(state.site, state.presence, cookie)
+
+
+async def way_in(request: Request) -> str:
+    """Return where somebody goes who is no visitor: to sign in, or to his code."""
+    return SIGN_IN if await find_newcomer(request) is None else DEVICE
+
+
 def signed_in(step: int = 1) -> Callable[[Handler], Handler]:
     """Let a handler be reached by those only who have come to this step.
 
-    Others are led to where they are: the sign-in page, or the step to do first. The
-    handler finds the visitor at `request.state.visitor`.
+    Others are led to where they are: the sign-in page, the code for a new computer, or
+    the step to do first. The handler finds the visitor at `request.state.visitor`.
     """
 
     def wrap(handler: Handler) -> Handler:
@@ -52,7 +64,7 @@ def signed_in(step: int = 1) -> Callable[[Handler], Handler]:
         async def wrapped(request: Request) -> Response:
             visitor = await find_visitor(request)
             if visitor is None:
-                return see(SIGN_IN)
+                return see(await way_in(request))
             site: Site = request.app.state.site
             now = site.clock.now()
             if not access.can(visitor.actor, "see", visitor.application, now):
@@ -80,7 +92,7 @@ async def not_saved(request: Request, error: Exception) -> Response:
     """Answer to a save that changed nothing."""
     visitor = await find_visitor(request)
     if visitor is None:
-        return see(SIGN_IN)
+        return see(await way_in(request))
     if isinstance(error, applications.NotYet):
         return see(current_step(visitor.application))
     if isinstance(error, applications.Absent):

@@ -83,17 +83,13 @@ async def keep_mine(site: Site, actor: Actor) -> None:
         await _keep(site, db, application, work.wishes, application.version)
 
 
-async def save(
-    site: Site, actor: Actor, seen: int, wishes: WishList, *, finish: bool
-) -> Application:
+async def save(site: Site, actor: Actor, seen: int, wishes: WishList) -> Application:
     """Save the list; raises what applications.save_wishes raises.
 
     Saves of other steps since the page was loaded are no conflict with this one.
     """
     seen = await _as_of_now(site, actor, seen)
-    saved = await applications.save_wishes(
-        site, actor, seen, wishes.schools, finish=finish
-    )
+    saved = await applications.save_wishes(site, actor, seen, wishes.schools)
     async with site.database.writing() as db:
         await drafts.drop(db, saved.id)
     return saved

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from jiepin.web.access import can
 from jiepin.web.accounts import Visitor
 from jiepin.web.problems import Problems
-from jiepin.web.rendering import render, saved_text, step_url
+from jiepin.web.rendering import render, saved_text
 from jiepin.web.site import Site
 from jiepin.web.store.applications import (
     WISHES,
@@ -16,8 +16,10 @@ from jiepin.web.store.applications import (
     BadWishes,
     ChangedElsewhere,
     Refused,
+    require_wishes,
 )
 from jiepin.web.teacher import wish_doubts, wish_page, wish_work
+from jiepin.web.teacher.check_answers import CHECK
 from jiepin.web.teacher.forms import seen_version, typed
 from jiepin.web.teacher.steps import see, signed_in
 from jiepin.web.teacher.wish_forms import (
@@ -106,13 +108,18 @@ async def draft(request: Request) -> Response:
 
 @signed_in(WISHES)
 async def save(request: Request) -> Response:
-    """Save the list that the page holds (儲存志願學校; 儲存，完成申請)."""
+    """Save the list that the page holds (儲存志願學校).
+
+    儲存，完成申請 leads on to the page that shows everything before it is filed.
+    """
     site, visitor = _who(request)
     form = typed(await request.form())
     held, seen = read_schools(form), seen_version(form)
-    finish = form.get("then") == "finish"
+    to_file = form.get("then") == "check"
     try:
-        saved = await wish_work.save(site, visitor.actor, seen, held, finish=finish)
+        if to_file:
+            require_wishes(held.schools)
+        saved = await wish_work.save(site, visitor.actor, seen, held)
     except BadWishes as refused:
         await wish_work.keep(site, visitor.actor, seen, held)
         return await _refused(request, refused.problems)
@@ -121,7 +128,7 @@ async def save(request: Request) -> Response:
         return Response(status_code=409) if _by_script(request) else see(PAGE)
     if _by_script(request):
         return await _saved(site, saved, held)
-    return see(step_url("status") if finish else PAGE)
+    return see(CHECK if to_file else PAGE)
 
 
 async def _refused(request: Request, problems: Problems) -> Response:

@@ -6,30 +6,24 @@ nothing serious and no page breaks the content policy.
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from practice_server import practice_server
-
-from jiepin.web.demo import PEOPLE
-from jiepin.web.store.schools import LEVELS
-
-CHROMIUM = Path("/usr/bin/chromium")
-if not CHROMIUM.exists():
-    pytest.skip("no /usr/bin/chromium: apt install chromium", allow_module_level=True)
-playwright_api = pytest.importorskip("playwright.sync_api")
+from site_browser import (
+    WIDTHS,
+    Browser,
+    Page,
+    check,
+    close_all,
+    expect,
+    launched,
+    mailed_code,
+    opened,
+)
+from site_server import practice_server
 
 PASSWORD = "a quiet morning"
-WIDTHS = {"390px": 390, "1280px": 1280}
-VIOLATIONS = """
-  window.violations = [];
-  addEventListener("securitypolicyviolation", (event) =>
-    window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
-"""
 
 
 @pytest.fixture(scope="module")
@@ -40,60 +34,25 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox"], env=dict(os.environ)
-        )
-        yield found
-        found.close()
+def chromium() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture
-def visit(chromium: Any, origin: str) -> Iterator[Any]:
+def visit(chromium: Browser, origin: str) -> Iterator[Any]:
     """Open pages in browsers of their own; close them at the end."""
-    contexts = []
 
-    def visit(width: int = 1280, **kind: Any) -> Any:
-        context = chromium.new_context(
-            base_url=origin,
-            locale="zh-TW",
-            timezone_id="Asia/Taipei",
-            viewport={"width": width, "height": 844},
-            **kind,
-        )
-        contexts.append(context)
-        context.set_default_timeout(10_000)
-        context.add_init_script(VIOLATIONS)
-        page = context.new_page()
-        page.on("pageerror", lambda error: pytest.fail(f"script: {error}"))
+    def visit(width: int = WIDTHS["1280px"], **kind: Any) -> Page:
+        page = opened(chromium, origin, width, **kind)
         page.goto("/teacher/")
         return page
 
     yield visit
-    for context in contexts:
-        context.close()
+    close_all(chromium)
 
 
-def check(page: Any) -> None:
-    """Assert that a page keeps the policy, fits its width, and axe finds no fault."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    assert page.evaluate("window.violations") == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    found = axe.Axe().run(page).response["violations"]
-    serious = [v for v in found if v["impact"] in ("serious", "critical")]
-    assert not serious, [(v["id"], v["nodes"][0]["html"]) for v in serious]
-
-
-def read_code(page: Any, back: str) -> str:
-    page.goto("/practice/mail")
-    code = re.search(r"\b\d{8}\b", page.locator("main").inner_text())
-    page.goto(back)
-    assert code is not None
-    return code.group()
-
-
-def enter(page: Any, card: int) -> None:
+def enter(page: Page, card: int) -> None:
     page.select_option("#practice", str(card))
     page.click("#enter")
     page.wait_for_url("**/teacher/notices")
@@ -109,7 +68,7 @@ def test_from_the_door_to_the_wishes(
     page = visit(WIDTHS[width])
     if language == "en":
         page.get_by_role("button", name="English").click()
-        playwright_api.expect(page.locator("html")).to_have_attribute("lang", "en")
+        expect(page.locator("html")).to_have_attribute("lang", "en")
     check(page)
     enter(page, card)
     check(page)
@@ -117,7 +76,7 @@ def test_from_the_door_to_the_wishes(
     page.wait_for_url("**/teacher/password")
     page.fill("#password", "short")
     page.locator("main button").click()
-    playwright_api.expect(page.locator("#summary")).to_be_focused()
+    expect(page.locator("#summary")).to_be_focused()
     check(page)
     page.fill("#password", PASSWORD)
     page.fill("#again", PASSWORD)
@@ -128,7 +87,7 @@ def test_from_the_door_to_the_wishes(
     check(page)
     page.locator("form[data-guarded] button").click()
     page.wait_for_url("**/teacher/person#code")
-    page.fill("#code", read_code(page, "/teacher/person"))
+    page.fill("#code", mailed_code(page))
     check(page)
     page.locator("section.code button").first.click()
     page.wait_for_url("**/teacher/appointment")
@@ -144,9 +103,8 @@ def test_from_the_door_to_the_wishes(
     check(page)
 
 
-def answer_dialog(page: Any) -> None:
+def answer_dialog(page: Page) -> None:
     """T402: 取消 turns 是 into 否; 確定 keeps it and ticks the confirmation."""
-    expect = playwright_api.expect
     page.select_option("#indigenous", "yes")
     expect(page.locator("#message")).to_be_visible()
     page.locator("#message button[value=no]").click()
@@ -157,7 +115,7 @@ def answer_dialog(page: Any) -> None:
     expect(page.locator("#indigenous_confirmed")).to_be_checked()
 
 
-def narrow_to_a_township(page: Any) -> None:
+def narrow_to_a_township(page: Page) -> None:
     """T406: county, then township, then school."""
     page.select_option("#township", "")
     everything = page.locator("#school option").count()
@@ -169,10 +127,10 @@ def narrow_to_a_township(page: Any) -> None:
 def test_l07_three_ticks_before_the_button(visit: Any) -> None:
     page = visit()
     page.select_option("#practice", "")
-    playwright_api.expect(page.locator("#enter")).to_be_disabled()
-    playwright_api.expect(page.locator("#ticks li")).to_have_count(3)
+    expect(page.locator("#enter")).to_be_disabled()
+    expect(page.locator("#ticks li")).to_have_count(3)
     page.select_option("#practice", "0")
-    playwright_api.expect(page.locator("#enter")).to_be_enabled()
+    expect(page.locator("#enter")).to_be_enabled()
 
 
 def test_without_javascript(visit: Any) -> None:
@@ -185,7 +143,7 @@ def test_without_javascript(visit: Any) -> None:
     page.fill("#phone1", "0912345678")
     page.fill("#email", "nojs@example.org")
     page.locator("form[data-guarded] button").click()
-    page.fill("#code", read_code(page, "/teacher/person"))
+    page.fill("#code", mailed_code(page))
     page.locator("section.code button").first.click()
     page.select_option("#indigenous", "yes")
     page.select_option("#area", "general")
@@ -202,7 +160,7 @@ def test_by_keyboard_alone(visit: Any) -> None:
     tab_to(page, "#practice")
     for _ in range(6):
         page.keyboard.press("ArrowDown")
-    playwright_api.expect(page.locator("#practice")).to_have_value("6")
+    expect(page.locator("#practice")).to_have_value("6")
     tab_to(page, "#enter")
     page.keyboard.press("Enter")
     page.wait_for_url("**/teacher/notices")
@@ -216,7 +174,7 @@ def test_by_keyboard_alone(visit: Any) -> None:
     page.wait_for_url("**/teacher/person")
 
 
-def tab_to(page: Any, target: str) -> None:
+def tab_to(page: Page, target: str) -> None:
     for _ in range(40):
         if page.locator(target).first.evaluate("e => e === document.activeElement"):
             return
@@ -235,7 +193,3 @@ def test_g14_unsaved_changes_are_asked_about(visit: Any) -> None:
     page.locator(".flow a").first.click()
     page.wait_for_url("**/teacher/notices")
     assert asked == ["beforeunload"]
-
-
-def test_there_are_people_at_every_level() -> None:
-    assert {person.level for person in PEOPLE} == set(LEVELS)

@@ -16,11 +16,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from pcsc_daemon import Daemon, Unavailable
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from practice_server import PracticeServer, practice_server
 from reader_process import environment, service
+from site_browser import (
+    WIDTHS,
+    Page,
+    check,
+    expect,
+    keep_picture,
+    launched,
+    mailed_code,
+    opened,
+)
+from site_server import SiteServer, practice_server
 from virtual_card import VirtualCard
 
 from jiepin.reader import apdu
@@ -29,17 +37,9 @@ from jiepin.reader.pcsc import PcscPort
 from jiepin.reader.replay import read_card
 from jiepin.web.demo import PEOPLE
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-
 READER_PORT = 8080  # the one that sites know
 PASSWORD = "a quiet morning"
 N_WISHES = 20
-PATIENCE = 20_000.0  # milliseconds
-VIOLATIONS = """
-  addEventListener("securitypolicyviolation", (event) =>
-    console.error(`violation ${event.violatedDirective} ${event.blockedURI}`));
-"""
 CARD = """\
 atr = "3B FF 18 00 FF 81 31 FE 45 54 48 43 43 31 30 54 45 43 4F 47 44 48 4E 32 24"
 [record]
@@ -51,58 +51,24 @@ sex = "{sex}"
 issued = "1130101"
 """
 
-expect.set_options(timeout=PATIENCE)
-
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[PracticeServer]:
-    with practice_server(tmp_path / "site") as running:
-        yield running
+def running(tmp_path: Path) -> Iterator[SiteServer]:
+    with practice_server(tmp_path / "site") as server:
+        yield server
 
 
-@contextmanager
-def browser(home: Path) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-background-networking"],
-            env={**environment(home)},
-        )
-        yield found
-        found.close()
-
-
-def open_door(found: Browser, origin: str, width: int) -> Page:
-    context = found.new_context(
-        base_url=origin,
-        locale="zh-TW",
-        timezone_id="Asia/Taipei",
-        viewport={"width": width, "height": 844},
-        has_touch=width < 500,
-    )
-    context.set_default_timeout(PATIENCE)
-    context.add_init_script(VIOLATIONS)
-    page = context.new_page()
-    page.on("pageerror", lambda error: pytest.fail(f"script: {error}"))
-    page.on("console", lambda message: refuse_violation(message.text))
-    page.goto("/teacher/")
-    return page
-
-
-def refuse_violation(text: str) -> None:
-    assert not text.startswith("violation"), text
-
-
-def test_on_a_phone_with_a_practice_card(site: PracticeServer, tmp_path: Path) -> None:
-    with browser(tmp_path) as found:
-        page = open_door(found, site.origin, 390)
+def test_on_a_phone_with_a_practice_card(running: SiteServer, tmp_path: Path) -> None:
+    with launched(environment(tmp_path)) as browser:
+        page = opened(browser, running.origin, WIDTHS["390px"])
+        page.goto("/teacher/")
         page.select_option("#practice", "0")
         page.click("#enter")
         file_and_print(page, tmp_path, "phone")
 
 
 def test_on_a_desk_with_a_card_in_the_reader(
-    site: PracticeServer, tmp_path: Path
+    running: SiteServer, tmp_path: Path
 ) -> None:
     with socket.socket() as free:
         if free.connect_ex(("127.0.0.1", READER_PORT)) == 0:
@@ -112,12 +78,14 @@ def test_on_a_desk_with_a_card_in_the_reader(
     home = tmp_path / "王 小明"
     home.mkdir()
     key = tmp_path / "site.pem"
-    key.write_text(site.vault.site_keys.public_pem(), "ascii")
+    key.write_text(running.site.vault.site_keys.public_pem(), "ascii")
     with ExitStack() as stack:
         words = stack.enter_context(card_in_reader(tmp_path))
-        options = ("--origin", site.origin, "--server-key", key)
+        options = ("--origin", running.origin, "--server-key", key)
         stack.enter_context(service(home, *options, *words, port=READER_PORT))
-        page = open_door(stack.enter_context(browser(home)), site.origin, 1280)
+        browser = stack.enter_context(launched(environment(home)))
+        page = opened(browser, running.origin, WIDTHS["1280px"])
+        page.goto("/teacher/")
         page.get_by_role("button", name="English").click()
         page.select_option("#practice", "")
         expect(page.locator("#ticks li.ok")).to_have_count(3)
@@ -156,17 +124,17 @@ def card_in_reader(folder: Path) -> Iterator[tuple[str | Path, ...]]:
 def file_and_print(page: Page, folder: Path, name: str) -> None:
     """Go through the six steps, look at each page, and print the sheet."""
     page.wait_for_url("**/teacher/notices")
-    look(page, folder, f"{name}-1-notices")
+    check(page, f"{name}-1-notices")
     page.locator("main form button").click()
     page.wait_for_url("**/teacher/password")
     page.fill("#password", PASSWORD)
     page.fill("#again", PASSWORD)
-    look(page, folder, f"{name}-2-password")
+    check(page, f"{name}-2-password")
     page.locator("main form .buttons button").click()
     page.wait_for_url("**/teacher/person")
     page.fill("#phone1", "07-1234567#89")
     page.fill("#email", "lin@example.org")
-    look(page, folder, f"{name}-3-person")
+    check(page, f"{name}-3-person")
     page.locator("form[data-guarded] button").click()
     page.wait_for_url("**/teacher/person#code")
     page.fill("#code", mailed_code(page))
@@ -179,40 +147,24 @@ def file_and_print(page: Page, folder: Path, name: str) -> None:
     page.select_option("#school", index=1)
     page.select_option("#subject1", index=1)
     page.select_option("#subject2", index=3)
-    look(page, folder, f"{name}-4-appointment")
+    check(page, f"{name}-4-appointment")
     page.locator("#appointment .buttons button").click()
     page.wait_for_url("**/teacher/wishes**")
     page.select_option("#county1", "13")
     page.select_option("#county2", "14")
-    look(page, folder, f"{name}-5-counties")
+    check(page, f"{name}-5-counties")
     page.locator("main form .buttons button").first.click()
     page.locator("#results .results:visible section").first.wait_for()
     wishes = choose(page)
-    look(page, folder, f"{name}-5-wishes")
-    page.locator("#save button[value=finish]").click()
+    check(page, f"{name}-5-wishes")
+    page.locator("#save button[value=check]").click()
+    page.wait_for_url("**/teacher/check")
+    check(page, f"{name}-6-check")
+    expect(page.locator(".wishes-list > li")).to_have_count(N_WISHES)
+    page.locator("main form button").click()
     page.wait_for_url("**/teacher/status")
-    look(page, folder, f"{name}-6-status")
+    check(page, f"{name}-7-status")
     check_sheet(page, folder, name, wishes)
-
-
-def look(page: Page, folder: Path, name: str) -> None:
-    """Keep a picture; nothing sticks out and axe finds no serious fault."""
-    page.screenshot(path=folder / f"{name}.png", full_page=True)
-    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    assert wide <= 0, f"{name}: {wide} px stick out"
-    found = Axe().run(page).response["violations"]
-    serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
-    assert not serious, [(f["id"], f["nodes"][0]["html"]) for f in serious]
-
-
-def mailed_code(page: Page) -> str:
-    back = page.url
-    code = None
-    while code is None:  # the worker mails it a moment later
-        page.goto("/practice/mail")
-        code = re.search(r"\b\d{8}\b", page.locator("main").inner_text())
-    page.goto(back)
-    return code.group()
 
 
 def choose(page: Page) -> list[str]:
@@ -234,7 +186,7 @@ def check_sheet(page: Page, folder: Path, name: str, wishes: list[str]) -> None:
     pdf = folder / f"{name}-sheet.pdf"
     pdf.write_bytes(answer.body())
     page.goto("/teacher/sheet")
-    page.screenshot(path=folder / f"{name}-7-sheet.png", full_page=True)
+    keep_picture(page, f"{name}-8-sheet")
     shown = page.locator("main, body").first.inner_text()
     in_order(shown, wishes)
     if shutil.which("pdftotext"):

@@ -2,89 +2,79 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
-from wish_site import LEVEL, SCHOOLS, Served, school, served
+from practice_round import school
+from site_browser import (
+    WIDTHS,
+    Browser,
+    Page,
+    check,
+    close_all,
+    expect,
+    launched,
+    opened,
+)
+from wish_site import SCHOOLS, Served, served
 
-from jiepin.web.store import schools
+from jiepin.web.store.schools import School
 from jiepin.web.teacher import wish_list
 from jiepin.web.teacher.wish_list import Insert, WishList
 
-CHROMIUM = Path("/usr/bin/chromium")
-if not CHROMIUM.exists():
-    pytest.skip("no /usr/bin/chromium: apt install chromium", allow_module_level=True)
-playwright_api = pytest.importorskip("playwright.sync_api")
-
-Page = Any
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
-DESK = {"viewport": {"width": 1280, "height": 900}}
-WIDTHS = pytest.mark.parametrize("kind", [PHONE, DESK], ids=["390px", "1280px"])
-VIOLATIONS = """
-  window.violations = [];
-  addEventListener("securitypolicyviolation", (event) =>
-    window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
-"""
+PHONE, DESK = WIDTHS["390px"], WIDTHS["1280px"]
+EACH_WIDTH = pytest.mark.parametrize("width", [PHONE, DESK], ids=["390px", "1280px"])
 
 
-def large_pool() -> Iterator[Any]:
+def large_pool() -> Iterator[School]:
     """Make 600 schools in two counties, thirty townships each."""
     for county in ("13", "14"):
         for n in range(300):
             tags = ("remote",) if n % 3 else ()
             name = f"第{n}國小" if n % 10 else f"台{n}國小"
-            yield school(f"{county}5{n:03d}", name, f"第{n // 10}鄉", tags)
+            yield school(f"{county}5{n:03d}", name, *tags, township=f"第{n // 10}鄉")
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox"], env=dict(os.environ)
-        )
-        yield found
-        found.close()
+def chromium() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
 def round_(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Serve the small round with 600 further schools."""
     folder = tmp_path_factory.mktemp("site")
-    with served(folder, (*SCHOOLS, *large_pool())) as opened:
-        yield opened
+    with served(folder, (*SCHOOLS, *large_pool())) as running:
+        yield running
 
 
 @pytest.fixture
-def site(round_: Served, chromium: Any) -> Iterator[Served]:
+def site(round_: Served, chromium: Browser) -> Iterator[Served]:
     """Give the teacher an empty list; both counties are chosen."""
-    opened = round_.afresh()
+    fresh = round_.afresh()
     for table in ("wish", "wish_draft", "school_subject"):
-        opened.sql(f"delete from {table}")
-    opened.sql(
+        fresh.sql(f"delete from {table}")
+    fresh.sql(
         "update application set county1 = '13', county2 = '14', step = 5, "
         "state = 'filling', wishes_saved = null, version = version + 1"
     )
-    yield opened
-    for context in chromium.contexts:
-        context.close()
+    yield fresh
+    close_all(chromium)
 
 
-def visit(chromium: Any, site: Served, path: str = "", **kind: Any) -> Page:
+def visit(
+    chromium: Browser, site: Served, width: int, path: str = "", **kind: Any
+) -> Page:
     """Open the editor in a browser of its own; nothing may go to another host."""
-    context = chromium.new_context(locale="zh-TW", timezone_id="Asia/Taipei", **kind)
-    context.add_cookies([site.cookie])
-    context.add_init_script(VIOLATIONS)
-    context.set_default_timeout(8000)
-    page = context.new_page()
-    page.on("pageerror", lambda error: pytest.fail(f"script: {error}"))
+    page = opened(chromium, site.origin, width, **kind)
+    page.context.add_cookies([site.cookie])
     page.on("request", lambda request: refuse_others(request.url, site))
-    page.goto(f"{site.origin}/teacher/wishes{path}")
+    page.goto(f"/teacher/wishes{path}")
     return page
 
 
@@ -98,8 +88,8 @@ def ready(page: Page) -> Page:
     return page
 
 
-def edit(chromium: Any, site: Served, **kind: Any) -> Page:
-    return ready(visit(chromium, site, **kind))
+def edit(chromium: Browser, site: Served, width: int) -> Page:
+    return ready(visit(chromium, site, width))
 
 
 def pick(page: Page, *names: str) -> None:
@@ -115,11 +105,11 @@ def listed(page: Page) -> list[str]:
 
 
 def said(page: Page, text: str) -> None:
-    playwright_api.expect(page.locator("#said")).to_have_text(text)
+    expect(page.locator("#said")).to_have_text(text)
 
 
 def told(page: Page, text: str) -> None:
-    playwright_api.expect(page.locator("#state")).to_have_text(re.compile(text))
+    expect(page.locator("#state")).to_have_text(re.compile(text))
 
 
 def save(page: Page) -> None:
@@ -127,24 +117,24 @@ def save(page: Page) -> None:
     told(page, "已儲存：.*第 [0-9]+ 版，校驗碼")
 
 
-@WIDTHS
-def test_by_mouse(chromium: Any, site: Served, kind: dict[str, Any]) -> None:
-    page = edit(chromium, site, **kind)
+@EACH_WIDTH
+def test_by_mouse(chromium: Browser, site: Served, width: int) -> None:
+    page = edit(chromium, site, width)
     banner = page.locator("#dirty")
-    playwright_api.expect(banner).to_be_hidden()
+    expect(banner).to_be_hidden()
     pick(page, "和平", "仁愛", "青山")
     said(page, "青山國小 已加入，第 3 志願，共 3 所")
-    playwright_api.expect(banner).to_be_visible()
+    expect(banner).to_be_visible()
     page.locator("#tabs button").nth(1).click()
     page.get_by_label("從最前插入志願").check()
     pick(page, "蘭嶼")
     assert listed(page) == ["蘭嶼國小", "和平國小", "仁愛國小", "青山國小"]
     page.locator("#chosen .wish").nth(3).click()
     menu = page.locator("#menu")
-    playwright_api.expect(menu.locator("h2")).to_have_text("屏東縣三地門鄉-青山國小")
+    expect(menu.locator("h2")).to_have_text("屏東縣三地門鄉-青山國小")
     menu.get_by_role("button", name="往前移動").click()
     menu.get_by_role("button", name="往前移動").click()
-    playwright_api.expect(menu.locator(".now")).to_have_text("目前第 2 位，共 4 位")
+    expect(menu.locator(".now")).to_have_text("目前第 2 位，共 4 位")
     menu.locator("[name=place]").fill("1")
     menu.locator("[name=place]").press("Enter")
     assert listed(page) == ["青山國小", "蘭嶼國小", "和平國小", "仁愛國小"]
@@ -152,35 +142,35 @@ def test_by_mouse(chromium: Any, site: Served, kind: dict[str, Any]) -> None:
     menu.get_by_role("button", name="刪除").click()
     assert listed(page) == ["蘭嶼國小", "和平國小", "仁愛國小"]
     save(page)
-    playwright_api.expect(banner).to_be_hidden()
+    expect(banner).to_be_hidden()
     assert site.stored().wishes == ("144701", "134601", "134602")
     assert page.evaluate("window.violations") == []
 
 
-@WIDTHS
-def test_nothing_sticks_out(chromium: Any, site: Served, kind: dict[str, Any]) -> None:
-    page = edit(chromium, site, **kind)
+@EACH_WIDTH
+def test_nothing_sticks_out(chromium: Browser, site: Served, width: int) -> None:
+    page = edit(chromium, site, width)
     pick(page, "和平", "仁愛")
     wide = "document.documentElement.scrollWidth - innerWidth"
     assert page.evaluate(wide) <= 0
 
 
-def test_filters_show_only_what_matches_t517(chromium: Any, site: Served) -> None:
-    page = edit(chromium, site, **DESK)
+def test_filters_show_only_what_matches_t517(chromium: Browser, site: Served) -> None:
+    page = edit(chromium, site, DESK)
     found = page.locator("#results .results:not([hidden]) li:visible")
-    playwright_api.expect(found).to_have_count(303)
+    expect(found).to_have_count(303)
     page.get_by_role("button", name="屏東市", exact=True).click()
-    playwright_api.expect(found).to_have_count(2)
+    expect(found).to_have_count(2)
     page.locator("#keyword").fill("仁")
-    playwright_api.expect(found).to_have_count(1)
-    playwright_api.expect(page.locator("#found")).to_have_text("符合 1 所")
+    expect(found).to_have_count(1)
+    expect(page.locator("#found")).to_have_text("符合 1 所")
     page.locator("#tabs button").nth(1).click()
     page.locator("#keyword").fill("臺0")
-    playwright_api.expect(found).to_have_text(["台0國小"])
+    expect(found).to_have_text(["台0國小"])
 
 
-def test_insert_before_a_place_t507(chromium: Any, site: Served) -> None:
-    page = edit(chromium, site, **DESK)
+def test_insert_before_a_place_t507(chromium: Browser, site: Served) -> None:
+    page = edit(chromium, site, DESK)
     pick(page, "和平", "仁愛")
     page.get_by_label("插入的位置").fill("2")
     pick(page, "青山")
@@ -188,20 +178,20 @@ def test_insert_before_a_place_t507(chromium: Any, site: Served) -> None:
 
 
 def test_a_chosen_school_in_the_pool_opens_its_menu(
-    chromium: Any, site: Served
+    chromium: Browser, site: Served
 ) -> None:
-    page = edit(chromium, site, **DESK)
+    page = edit(chromium, site, DESK)
     pick(page, "和平", "仁愛")
     button = page.locator("#results button:visible", has_text="仁愛國小")
-    playwright_api.expect(button).to_contain_text("第 2 志願")
+    expect(button).to_contain_text("第 2 志願")
     button.click()
     page.locator("#menu").get_by_role("button", name="刪除").click()
     assert listed(page) == ["和平國小"]
-    playwright_api.expect(button).not_to_contain_text("志願")
+    expect(button).not_to_contain_text("志願")
 
 
-def test_clear_and_restore_ask_first_t506(chromium: Any, site: Served) -> None:
-    page = edit(chromium, site, **DESK)
+def test_clear_and_restore_ask_first_t506(chromium: Browser, site: Served) -> None:
+    page = edit(chromium, site, DESK)
     pick(page, "和平", "仁愛")
     save(page)
     page.get_by_role("button", name="清空志願").click()
@@ -209,15 +199,15 @@ def test_clear_and_restore_ask_first_t506(chromium: Any, site: Served) -> None:
     assert listed(page) == ["和平國小", "仁愛國小"]
     page.get_by_role("button", name="清空志願").click()
     page.locator("#message").get_by_role("button", name="確定").click()
-    playwright_api.expect(page.locator("#empty")).to_be_visible()
+    expect(page.locator("#empty")).to_be_visible()
     page.get_by_role("button", name="回復前次所儲存的志願學校").click()
     page.locator("#message").get_by_role("button", name="確定").click()
     said(page, "已回復前次所儲存的志願學校")
     assert listed(page) == ["和平國小", "仁愛國小"]
 
 
-def test_drag_by_mouse(chromium: Any, site: Served) -> None:
-    page = edit(chromium, site, **DESK)
+def test_drag_by_mouse(chromium: Browser, site: Served) -> None:
+    page = edit(chromium, site, DESK)
     pick(page, "和平", "仁愛", "青山")
     grip = page.locator("#chosen .handle").nth(2).bounding_box()
     top = page.locator("#chosen > li").nth(0).bounding_box()
@@ -231,8 +221,8 @@ def test_drag_by_mouse(chromium: Any, site: Served) -> None:
     assert listed(page) == ["青山國小", "和平國小", "仁愛國小"]
 
 
-def test_a_drag_is_given_up_with_escape(chromium: Any, site: Served) -> None:
-    page = edit(chromium, site, **DESK)
+def test_a_drag_is_given_up_with_escape(chromium: Browser, site: Served) -> None:
+    page = edit(chromium, site, DESK)
     pick(page, "和平", "仁愛")
     grip = page.locator("#chosen .handle").nth(1).bounding_box()
     page.mouse.move(grip["x"] + 10, grip["y"] + 10)
@@ -245,8 +235,8 @@ def test_a_drag_is_given_up_with_escape(chromium: Any, site: Served) -> None:
     assert page.locator(".dragged").count() == 0
 
 
-def test_drag_by_finger(chromium: Any, site: Served) -> None:
-    page = edit(chromium, site, **PHONE)
+def test_drag_by_finger(chromium: Browser, site: Served) -> None:
+    page = edit(chromium, site, PHONE)
     pick(page, "和平", "仁愛", "青山")
     handle = page.locator("#chosen .handle").nth(0)
     handle.scroll_into_view_if_needed()
@@ -271,9 +261,9 @@ def test_drag_by_finger(chromium: Any, site: Served) -> None:
     assert listed(page) == ["仁愛國小", "青山國小", "和平國小"]
 
 
-def test_by_keyboard_alone(chromium: Any, site: Served) -> None:
+def test_by_keyboard_alone(chromium: Browser, site: Served) -> None:
     """From the top of the page to a saved list, without a pointer."""
-    page = edit(chromium, site, **DESK)
+    page = edit(chromium, site, DESK)
     key = page.keyboard
 
     def to(selector: str) -> None:
@@ -291,7 +281,7 @@ def test_by_keyboard_alone(chromium: Any, site: Served) -> None:
     for n in (2, 3):
         to("#results button")
         key.press("Enter")
-        playwright_api.expect(page.locator("#chosen > li")).to_have_count(n)
+        expect(page.locator("#chosen > li")).to_have_count(n)
     page.locator("#list-title").focus()
     for _ in range(3):
         to("#chosen .handle")
@@ -307,9 +297,9 @@ def test_by_keyboard_alone(chromium: Any, site: Served) -> None:
         "#chosen > li:last-child .handle:focus"
     ).count() == 0 else key.press("Tab")
     key.press("Enter")
-    playwright_api.expect(page.locator("#menu")).to_be_visible()
+    expect(page.locator("#menu")).to_be_visible()
     key.press("Escape")
-    playwright_api.expect(page.locator("#menu")).to_be_hidden()
+    expect(page.locator("#menu")).to_be_hidden()
     assert page.locator("#chosen > li:last-child .wish:focus").count() == 1
     key.press("Enter")
     to("#menu button.remove")
@@ -323,21 +313,19 @@ def test_by_keyboard_alone(chromium: Any, site: Served) -> None:
 
 
 def test_focus_goes_to_the_next_school_after_a_removal(
-    chromium: Any, site: Served
+    chromium: Browser, site: Served
 ) -> None:
-    page = edit(chromium, site, **DESK)
+    page = edit(chromium, site, DESK)
     pick(page, "和平", "仁愛")
     page.locator("#chosen .wish").first.click()
     page.locator("#menu button.remove").click()
     focused = page.locator("#chosen .wish:focus .name")
-    playwright_api.expect(focused).to_have_text("仁愛國小")
+    expect(focused).to_have_text("仁愛國小")
 
 
-@WIDTHS
-def test_without_javascript_t516(
-    chromium: Any, site: Served, kind: dict[str, Any]
-) -> None:
-    page = visit(chromium, site, java_script_enabled=False, **kind)
+@EACH_WIDTH
+def test_without_javascript_t516(chromium: Browser, site: Served, width: int) -> None:
+    page = visit(chromium, site, width, java_script_enabled=False)
     page.get_by_role("button", name="屏東市", exact=True).click()
     for name in ("和平國小", "仁愛國小"):
         page.locator("#results").get_by_role("button", name=name).click()
@@ -363,13 +351,15 @@ def test_without_javascript_t516(
     page.get_by_role("button", name="回復前次所儲存的志願學校").click()
     page.locator("#ask").get_by_role("button", name="確定").click()
     assert len(listed(page)) == 3
-    page.locator("#save button[value=finish]").click()
+    page.locator("#save button[value=check]").click()
+    assert page.url.endswith("/teacher/check")
+    page.get_by_role("button", name="確認無誤，完成申請").click()
     assert page.url.endswith("/teacher/status")
     assert site.stored().state == "filed"
 
 
-def test_who_leaves_unsaved_is_warned_g14(chromium: Any, site: Served) -> None:
-    page = edit(chromium, site, **DESK)
+def test_who_leaves_unsaved_is_warned_g14(chromium: Browser, site: Served) -> None:
+    page = edit(chromium, site, DESK)
     asked: list[str] = []
 
     def stay(dialog: Any) -> None:
@@ -387,34 +377,34 @@ def test_who_leaves_unsaved_is_warned_g14(chromium: Any, site: Served) -> None:
     assert asked == ["beforeunload"]
 
 
-def test_the_list_under_way_is_kept_by_the_site(chromium: Any, site: Served) -> None:
-    page = edit(chromium, site, **DESK)
+def test_the_list_under_way_is_kept_by_the_site(
+    chromium: Browser, site: Served
+) -> None:
+    page = edit(chromium, site, DESK)
     with page.expect_response("**/wishes/draft"):
         pick(page, "和平", "仁愛")
-    other = edit(chromium, site, **PHONE)
+    other = edit(chromium, site, PHONE)
     assert listed(other) == ["和平國小", "仁愛國小"]
     assert other.locator("#dirty").is_visible()
     assert site.stored().wishes == ()
 
 
-def test_doubts_appear_while_editing(chromium: Any, site: Served) -> None:
+def test_doubts_appear_while_editing(chromium: Browser, site: Served) -> None:
     site.sql("insert into school_subject values ('134602', 'E02')")
-    page = edit(chromium, site, **DESK)
+    page = edit(chromium, site, DESK)
     pick(page, "仁愛")
     doubt = page.locator("#chosen .doubts li")
-    playwright_api.expect(doubt).to_have_text(
-        "這所學校沒有您申請的科(類)別，此志願不可能達成"
-    )
+    expect(doubt).to_have_text("這所學校沒有您申請的科(類)別，此志願不可能達成")
     page.locator("#chosen .wish").click()
     page.locator("#menu button.remove").click()
-    playwright_api.expect(doubt).to_have_count(0)
+    expect(doubt).to_have_count(0)
 
 
 @pytest.mark.parametrize("language", ["zh-Hant", "en"])
 def test_a_row_of_the_page_is_as_the_site_makes_it(
-    chromium: Any, site: Served, language: str
+    chromium: Browser, site: Served, language: str
 ) -> None:
-    page = edit(chromium, site, **DESK)
+    page = edit(chromium, site, DESK)
     spoken = {"name": "lang", "value": language, "url": site.origin}
     page.context.add_cookies([spoken])
     ready(page).reload()
@@ -422,7 +412,7 @@ def test_a_row_of_the_page_is_as_the_site_makes_it(
     pick(page, "仁愛", "青山")
     here = rows_of(page)
     page.locator("#save button[value=stay]").click()
-    playwright_api.expect(page.locator("#dirty")).to_be_hidden()
+    expect(page.locator("#dirty")).to_be_hidden()
     page.reload()
     assert rows_of(ready(page)) == here
 
@@ -434,13 +424,15 @@ def rows_of(page: Page) -> list[str]:
     return [re.sub(r' class="changed"|\s+', "", row) for row in rows]
 
 
-def test_two_windows_in_conflict_keep_both_lists(chromium: Any, site: Served) -> None:
-    one, other = edit(chromium, site, **DESK), edit(chromium, site, **PHONE)
+def test_two_windows_in_conflict_keep_both_lists(
+    chromium: Browser, site: Served
+) -> None:
+    one, other = edit(chromium, site, DESK), edit(chromium, site, PHONE)
     pick(one, "和平")
     pick(other, "仁愛")
     save(one)
     other.locator("#save button[value=stay]").click()
-    playwright_api.expect(other.locator("h1")).to_have_text("志願資料已在別處變更")
+    expect(other.locator("h1")).to_have_text("志願資料已在別處變更")
     assert other.locator(".listed .name").all_text_contents() == [
         "仁愛國小",
         "和平國小",
@@ -452,8 +444,8 @@ def test_two_windows_in_conflict_keep_both_lists(chromium: Any, site: Served) ->
     assert site.stored().wishes == ("134602",)
 
 
-def test_a_session_that_ended_loses_nothing(chromium: Any, site: Served) -> None:
-    page = edit(chromium, site, **DESK)
+def test_a_session_that_ended_loses_nothing(chromium: Browser, site: Served) -> None:
+    page = edit(chromium, site, DESK)
     pick(page, "和平")
     page.context.clear_cookies()
     page.locator("#save button[value=stay]").click()
@@ -465,9 +457,9 @@ def test_a_session_that_ended_loses_nothing(chromium: Any, site: Served) -> None
 
 
 def test_a_site_that_cannot_be_reached_loses_nothing(
-    chromium: Any, site: Served
+    chromium: Browser, site: Served
 ) -> None:
-    page = edit(chromium, site, **DESK)
+    page = edit(chromium, site, DESK)
     pick(page, "和平")
     page.context.set_offline(True)
     page.locator("#save button[value=stay]").click()
@@ -476,42 +468,56 @@ def test_a_site_that_cannot_be_reached_loses_nothing(
     save(page)
 
 
-def test_pools_that_do_not_come_leave_the_forms(chromium: Any, site: Served) -> None:
-    context = chromium.new_context(**DESK)
-    context.add_cookies([site.cookie])
-    page = context.new_page()
+def test_pools_that_do_not_come_leave_the_forms(
+    chromium: Browser, site: Served
+) -> None:
+    page = opened(chromium, site.origin, DESK)
+    page.context.add_cookies([site.cookie])
     page.route("**/teacher/pool/**", lambda route: route.abort())
-    page.goto(f"{site.origin}/teacher/wishes")
+    page.goto("/teacher/wishes")
     page.get_by_role("button", name="屏東市", exact=True).click()
     page.locator("#results").get_by_role("button", name="和平國小").click()
-    playwright_api.expect(page.locator("#chosen .name")).to_have_text(["和平國小"])
+    expect(page.locator("#chosen .name")).to_have_text(["和平國小"])
 
 
-@WIDTHS
-def test_axe_finds_nothing_serious(
-    chromium: Any, site: Served, kind: dict[str, Any]
-) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    page = edit(chromium, site, **kind)
+@EACH_WIDTH
+def test_axe_finds_nothing_serious(chromium: Browser, site: Served, width: int) -> None:
+    page = edit(chromium, site, width)
     pick(page, "和平", "仁愛", "青山")
-    found = [axe.run(page)]
+    check(page, "wishes")
     page.locator("#chosen .wish").first.click()
-    found.append(axe.run(page))
-    for path in ("/counties", "?township=*&at=1", "?ask=clear"):
-        page = visit(chromium, site, path, java_script_enabled=True, **kind)
-        found.append(axe.run(page))
-    serious = [
-        (violation["id"], [node["html"] for node in violation["nodes"]][:3])
-        for result in found
-        for violation in result.response["violations"]
-        if violation["impact"] in ("serious", "critical")
-    ]
-    assert serious == []
+    check(page, "wishes-menu")
+    for n, path in enumerate(("/counties", "?township=*&at=1", "?ask=clear")):
+        check(visit(chromium, site, width, path), f"wishes-{n}")
 
 
-def test_both_lists_do_the_same(chromium: Any, site: Served) -> None:
+@EACH_WIDTH
+@pytest.mark.parametrize("language", ["zh-Hant", "en"])
+def test_everything_is_checked_before_it_is_filed(
+    chromium: Browser, site: Served, width: int, language: str
+) -> None:
+    site.sql("insert into school_subject values ('134602', 'E02')")
+    page = edit(chromium, site, width)
+    spoken = {"name": "lang", "value": language, "url": site.origin}
+    page.context.add_cookies([spoken])
+    pick(page, "和平", "仁愛", "青山", "第1")
+    page.locator("#save button[value=check]").click()
+    page.wait_for_url("**/teacher/check")
+    check(page, f"check-{language}")
+    rows = page.locator(".wishes-list > li")
+    expect(rows).to_have_count(4)
+    expect(rows.nth(1).locator(".doubts li")).to_have_count(1)
+    page.locator(".headed a[href='/teacher/wishes']").click()
+    ready(page)
+    page.go_back()
+    page.locator("main form button").click()
+    page.wait_for_url("**/teacher/status")
+    assert site.stored().state == "filed"
+
+
+def test_both_lists_do_the_same(chromium: Browser, site: Served) -> None:
     """wish_list.js and wish_list.py, on a long run of random actions."""
-    page = visit(chromium, site, **DESK)
+    page = visit(chromium, site, DESK)
     source = page.locator("script[src*='wishes.js']").get_attribute("src")
     address = source.replace("wishes.js", "wish_list.js")
     steps = list(random_steps(random.Random(5), 400))
@@ -553,8 +559,3 @@ def by_python(steps: list[Step]) -> Iterator[list[str]]:
         with suppress(wish_list.WishError):  # the page leaves the list as it is
             wishes = wish_list.edited(wishes, edit_, WishList())
         yield list(wishes)
-
-
-def test_the_round_of_these_tests() -> None:
-    assert len(list(large_pool())) == 600
-    assert schools.LEVELS[1] == LEVEL
