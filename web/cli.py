@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,6 +23,30 @@ from jiepin.web.store.database import Database, DatabaseInUse, NewerDatabase
 from jiepin.web.vault import BadKeys, Vault
 
 WRONG_INPUT = 2
+CHINESE: dict[type[Exception], str] = {
+    BadSettings: "設定無法使用，沒有啟動任何東西。",
+    BadKeys: "金鑰檔無法使用。",
+    DatabaseInUse: "另一個程式正在使用這個資料庫，請先結束它。",
+    NewerDatabase: "這個資料庫由較新的版本建立，請安裝該版本。",
+    demo.NotAPracticeFolder: "資料夾裡有其他內容，請用 --data 選一個空資料夾。",
+    OSError: "檔案、資料夾或監聽埠無法使用。",
+}
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Tell what was wrong with what was given, and end with exit code 2."""
+    try:
+        yield
+    except tuple(CHINESE) as problem:
+        kind = next(kind for kind in CHINESE if isinstance(problem, kind))
+        _refuse(CHINESE[kind], _english(problem))
+
+
+def _english(problem: Exception) -> str:
+    if isinstance(problem, OSError) and problem.filename:
+        return f"{problem.filename}: {problem.strerror}"
+    return str(problem)
 
 
 @click.group()
@@ -31,6 +57,7 @@ def main() -> None:
 
 @main.command()
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of the database.")
+@telling()
 def serve(data: Path | None) -> None:
     """Serve the site; everything else is set by JIEPIN_… variables.
 
@@ -39,32 +66,33 @@ def serve(data: Path | None) -> None:
     environment = dict(os.environ)
     if data is not None:
         environment["JIEPIN_DATA"] = str(data)
-    settings = _settings(environment)
+    settings = Settings.read(environment)
     if (settings.data / demo.MARKER).exists():
-        _refuse(f"{settings.data}: holds a practice site; choose another folder")
-    _run(settings, _vault(settings.keys))
+        _refuse(
+            "這個資料夾屬於練習站，請選另一個資料夾。",
+            f"{settings.data}: holds a practice site; choose another folder",
+        )
+    _run(settings)
 
 
 @main.command("demo")
 @click.option("--data", type=click.Path(path_type=Path), default=Path("demo/site"))
 @click.option("--port", type=click.IntRange(1, 65535), default=8000)
+@telling()
 def demo_(data: Path, port: int) -> None:
     """Serve a practice site on this computer, with practice cards."""
-    settings = _settings(
-        {
-            "JIEPIN_DATA": str(data),
-            "JIEPIN_ORIGIN": f"http://127.0.0.1:{port}",
-            "JIEPIN_PORT": str(port),
-        },
-        practice=True,
+    environment = {
+        "JIEPIN_DATA": str(data),
+        "JIEPIN_ORIGIN": f"http://127.0.0.1:{port}",
+        "JIEPIN_PORT": str(port),
+    }
+    settings = Settings.read(environment, practice=True)
+    demo.check_folder(data)
+    _run(
+        settings,
+        f"練習站 practice site: {settings.origin}/teacher/\n"
+        "選一張練習卡登入，Ctrl+C 結束 — choose a practice card; Ctrl+C ends it",
     )
-    try:
-        demo.check_folder(data)
-    except demo.NotAPracticeFolder as problem:
-        _refuse(str(problem))
-    click.echo(f"練習站 practice site: {settings.origin}/teacher/")
-    click.echo("選一張練習卡登入，Ctrl+C 結束 — choose a practice card; Ctrl+C ends it")
-    _run(settings, _vault(settings.keys))
 
 
 @main.group()
@@ -77,32 +105,35 @@ _KEYS_ARGUMENT = click.argument("file", type=click.Path(path_type=Path))
 
 @keys.command()
 @_KEYS_ARGUMENT
+@telling()
 def create(file: Path) -> None:
     """Make a key file; never over one that is there."""
     if file.exists():
-        _refuse(f"{file}: is there already; what it sealed would never open again")
+        _refuse(
+            "檔案已存在；換掉它，先前封存的資料就再也打不開。",
+            f"{file}: is there already; what it sealed would never open again",
+        )
     Vault.new().write(file)
     click.echo(f"{file}: made; keep a copy where the database is not")
 
 
 @keys.command()
 @_KEYS_ARGUMENT
+@telling()
 def show(file: Path) -> None:
     """Show the public key that the reader services must know, as a file for them."""
-    click.echo(_read(file).site_keys.public_pem(), nl=False)
+    click.echo(Vault.read(file).site_keys.public_pem(), nl=False)
 
 
 @keys.command()
 @_KEYS_ARGUMENT
 @click.option("--data", type=click.Path(path_type=Path), required=True)
+@telling()
 def rotate(file: Path, data: Path) -> None:
     """Seal everything with a fresh key; the site must not be running."""
-    rotated = _read(file).rotated()
+    rotated = Vault.read(file).rotated()
     rotated.write(file)  # opens old and new, so that a crash half-way loses nothing
-    try:
-        count = asyncio.run(_seal_again(data / "jiepin.db", rotated))
-    except (DatabaseInUse, NewerDatabase) as problem:
-        _refuse(str(problem))
+    count = asyncio.run(_seal_again(data / "jiepin.db", rotated))
     rotated.only_newest().write(file)
     click.echo(f"{count} values sealed with a fresh key")
 
@@ -115,45 +146,31 @@ async def _seal_again(path: Path, vault: Vault) -> int:
         await database.close()
 
 
-def _settings(environment: Mapping[str, str], practice: bool = False) -> Settings:
-    try:
-        return Settings.read(environment, practice)
-    except BadSettings as problem:
-        _refuse(str(problem))
-
-
 def _vault(file: Path) -> Vault:
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         Vault.new().write(file)
-    return _read(file)
+    return Vault.read(file)
 
 
-def _read(file: Path) -> Vault:
-    try:
-        return Vault.read(file)
-    except BadKeys as problem:
-        _refuse(str(problem))
-
-
-def _run(settings: Settings, vault: Vault) -> None:
+def _run(settings: Settings, greeting: str = "") -> None:
     """Run one worker: one process alone may write to the database."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    try:
+    with socket.create_server((settings.listen, settings.port)) as listening:
+        vault = _vault(settings.keys)
         asyncio.run(_open_once(settings.database))
-    except (DatabaseInUse, NewerDatabase) as problem:
-        _refuse(str(problem))
-    uvicorn.run(
-        create_app(settings, vault),
-        host=settings.listen,
-        port=settings.port,
-        workers=1,
-        access_log=False,  # addresses hold one-time links
-        log_level="warning",
-        server_header=False,
-        proxy_headers=bool(settings.proxies),
-        forwarded_allow_ips=settings.proxies or None,
-    )
+        click.echo(greeting, nl=bool(greeting))
+        config = uvicorn.Config(
+            create_app(settings, vault),
+            workers=1,
+            access_log=False,  # addresses hold one-time links
+            log_level="warning",
+            server_header=False,
+            proxy_headers=bool(settings.proxies),
+            forwarded_allow_ips=settings.proxies or None,
+        )
+        with suppress(KeyboardInterrupt):  # how one ends it
+            uvicorn.Server(config).run(sockets=[listening])
 
 
 async def _open_once(path: Path) -> None:
@@ -161,6 +178,6 @@ async def _open_once(path: Path) -> None:
     await (await Database.open(path)).close()
 
 
-def _refuse(text: str) -> NoReturn:
-    click.echo(text, err=True)
+def _refuse(chinese: str, english: str) -> NoReturn:
+    click.echo(f"{chinese}\n    {english}", err=True)
     sys.exit(WRONG_INPUT)

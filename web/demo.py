@@ -56,8 +56,8 @@ class NotAPracticeFolder(Exception):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            f"{folder}: holds a site that is no practice site; choose an empty folder "
-            "with --data"
+            f"{folder}: holds something that is no practice site; choose an empty "
+            "folder with --data"
         )
 
 

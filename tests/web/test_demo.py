@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,6 +113,33 @@ def test_keys_are_made_shown_and_rotated(tmp_path: Path) -> None:
     done = run.invoke(main, ["keys", "rotate", file, "--data", str(tmp_path)])
     assert "0 values" in done.output
     assert run.invoke(main, ["keys", "show", file]).output == shown
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["serve"], "JIEPIN_DATA is missing"),
+        (["keys", "show", "/nope/keys.json"], "jiepin-web keys create"),
+        (["keys", "create", "/nope/keys.json"], "/nope/keys.json.new: No such file"),
+        (["keys", "rotate", "/nope/keys.json", "--data", "d"], "no key file"),
+        (["demo", "--data", "/etc"], "choose an empty folder"),
+    ],
+)
+def test_wrong_input_is_told_in_both_languages(words: list[str], told: str) -> None:
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2
+    chinese, _, english = done.output.partition("\n    ")
+    assert chinese.endswith("。")
+    assert told in english
+
+
+def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        words = ["demo", "--data", str(tmp_path / "site"), "--port", port]
+        done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2
+    assert "Address already in use" in done.output
 
 
 def test_plain_http_is_for_practice_on_this_computer() -> None:
