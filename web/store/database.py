@@ -14,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from importlib.resources import files
 from pathlib import Path
 from typing import Self
@@ -21,6 +22,7 @@ from typing import Self
 import aiosqlite
 
 N_READERS = 4
+_holds_a_reader: ContextVar[bool] = ContextVar("holds_a_reader", default=False)
 BUSY_MS = 5000
 
 
@@ -94,11 +96,18 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[aiosqlite.Connection]:
-        """Lend a connection that cannot write; it sees what has been committed."""
+        """Lend a connection that cannot write; it sees what has been committed.
+
+        Who holds one must not ask for another: when all who hold one did so at the same
+        time, each would wait for the others for ever.
+        """
+        assert not _holds_a_reader.get(), "reading() inside reading()"
         reader = await self._readers.get()
+        held = _holds_a_reader.set(True)
         try:
             yield reader
         finally:
+            _holds_a_reader.reset(held)
             self._readers.put_nowait(reader)
 
     @asynccontextmanager

@@ -53,9 +53,13 @@ async def wishes(request: Request) -> Response:
             return see(COUNTIES)
         async with site.database.reading() as db:
             work = await wish_work.load(db, visitor.application)
-            if work.conflict:
-                page = await wish_page.conflict(db, visitor.application, work)
-                return await render(request, "wish_conflict.html", page)
+            page = (
+                await wish_page.conflict(db, visitor.application, work)
+                if work.conflict
+                else None
+            )
+        if page is not None:
+            return await render(request, "wish_conflict.html", page)
     return await _editor(request, read_view(request.query_params))
 
 

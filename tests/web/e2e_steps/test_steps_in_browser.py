@@ -133,6 +133,16 @@ def test_l07_three_ticks_before_the_button(visit: Any) -> None:
     expect(page.locator("#enter")).to_be_enabled()
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_enter_key_signs_in(visit: Any, scripts: bool) -> None:
+    """It does not ask for a new password, whose button comes first on the page."""
+    page = visit(java_script_enabled=scripts)
+    page.select_option("#practice", "8")
+    page.select_option("#level", "kindergarten")
+    page.locator("#password").press("Enter")
+    page.wait_for_url("**/teacher/notices")
+
+
 def test_without_javascript(visit: Any) -> None:
     page = visit(390, java_script_enabled=False)
     enter(page, 5)
