@@ -6,7 +6,7 @@
 #   packages.sh reader   what the card reader service needs to run
 set -euo pipefail
 
-to_build=(gcc libpcsclite-dev) # pyscard has no wheel for Linux
+to_build=(gcc libc6-dev python3-dev libpcsclite-dev) # pyscard has no wheel for Linux
 to_run=(pcscd libccid libpcsclite1 libnss3-tools)
 for_cards=(pcscd libpcsclite1 vsmartcard-vpcd)
 for_pages=(chromium libnss3-tools)

@@ -7,15 +7,19 @@ Exit codes: 0 done; 1 no card could be read (`--once`); 2 wrong input, nothing c
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
 import re
 import signal
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -34,6 +38,7 @@ except ModuleNotFoundError as missing:  # the extra `reader` was not installed
 
 DONE, NO_CARD, WRONG_INPUT, UNFORESEEN = 0, 1, 2, 3
 PORT = 8080
+LEAST_PORT, MOST_PORT = 1024, 65535  # those a user may listen on
 ONCE_SECONDS = 15.0  # how long `--once` waits for a card
 ORIGIN = re.compile(
     r"https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?"
@@ -79,7 +84,7 @@ class Options:
     "--port",
     default=PORT,
     show_default=True,
-    type=click.IntRange(1, 65535),
+    type=click.IntRange(LEAST_PORT, MOST_PORT),
     help="監聽埠。Where to listen on localhost.",
 )
 @click.option(
@@ -124,8 +129,7 @@ def jiepin_reader(
     不加子命令就啟動服務。Without a subcommand the service is started.
     """
     for origin in origins:
-        if not ORIGIN.fullmatch(origin):
-            raise BadOrigin(repr(origin))
+        check_origin(origin)
     if show and not once:
         raise click.UsageError("--show 要和 --once 一起用。 --show goes with --once.")
     options = Options(port, origins, server_keys, replay)
@@ -134,6 +138,17 @@ def jiepin_reader(
         if once:
             context.exit(read_once(options.reader(), show))
         run_service(options)
+
+
+def check_origin(origin: str) -> None:
+    """Raise BadOrigin for what no browser would send as the origin of a page.
+
+    >>> check_origin("https://tas.example:8443")
+    """
+    port = urlsplit(origin).netloc.partition(":")[2]
+    usual = "443" if origin.startswith("https") else "80"
+    if not ORIGIN.fullmatch(origin) or port == usual or int(port or 0) > MOST_PORT:
+        raise BadOrigin(repr(origin))
 
 
 def run_service(options: Options) -> None:
@@ -153,7 +168,8 @@ def run_service(options: Options) -> None:
     except ReaderError as error:
         say(str(error))  # the service works; a browser has to be told by hand
     else:
-        tell_commands(told.commands if certificate.renewed else ())
+        why = "瀏覽器不信任本機憑證時，請執行 If a browser does not trust it, run:"
+        tell_commands(told.commands, why)
     serve.run(reader, here, certificate, options.port, options.origins, keys)
 
 
@@ -177,12 +193,10 @@ async def first_reading(reader: Port) -> apdu.CardRecord:
     async with Watch(reader) as watch:
         state = watch.state
         click.echo("等候健保卡… Waiting for a card…", err=True)
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(ONCE_SECONDS):
                 while state.card is not None and state.card.code not in LASTING:
                     state = await watch.after(state.number, ONCE_SECONDS)
-        except TimeoutError:
-            pass
         return await watch.read()
 
 
@@ -328,11 +342,20 @@ def now() -> datetime:
 
 
 def say(*sentences: str) -> None:
-    click.echo("\n    ".join(sentences), err=True)
+    """Tell the person; without a terminal (pythonw) the log is told."""
+    text = "\n    ".join(sentences)
+    if sys.stderr is None:
+        with suppress(ReaderError):
+            serve.start_log(places.here())
+            logging.getLogger("jiepin.reader").error(text)
+    click.echo(text, err=True)
 
 
 def main(arguments: Iterable[str] | None = None) -> None:
     """Run the command and end with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file may not know every character
+            stream.reconfigure(errors="replace")
     words: Any = None if arguments is None else list(arguments)
     try:
         code = jiepin_reader.main(words, "jiepin-reader", standalone_mode=False)
@@ -347,7 +370,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
         say(str(error))
         code = WRONG_INPUT
     except Exception:
-        traceback.print_exc()
+        say(traceback.format_exc())
         code = UNFORESEEN
     sys.exit(code)
 

@@ -68,8 +68,8 @@ class PortTaken(BadUse):
 
 class NotInstalled(BadUse):
     code = "not-installed"
-    zh = "缺少需要的套件。請執行 pip install 'jiepin[reader]'。"
-    en = "A package is missing: pip install 'jiepin[reader]'."
+    zh = "缺少需要的套件。請在專案資料夾執行 make reader，或 pip install '.[reader]'。"
+    en = "A package is missing: make reader, or pip install '.[reader]' in the project."
 
 
 class FolderRefused(BadUse):

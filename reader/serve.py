@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
-from pathlib import Path
+from typing import Any
 
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from jiepin.reader import places, stores, trust
 from jiepin.reader.challenge import Gate
-from jiepin.reader.errors import PortTaken, ReaderError
+from jiepin.reader.errors import FolderRefused, PortTaken, ReaderError
 from jiepin.reader.port import Port
 from jiepin.reader.service import Desk, create_app
 from jiepin.reader.watch import Watch
@@ -45,7 +46,7 @@ def run(
 ) -> None:
     """Serve until the process is told to end. Raises PortTaken."""
     sockets = listen(port)
-    start_log(here.data / places.LOG)
+    start_log(here)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.identity)
     desk = Desk(
@@ -56,17 +57,14 @@ def run(
         port=port,
     )
     server = Server(desk, context)
-    asyncio.run(serve(server, sockets, here, context))
+    asyncio.run(serve(server, sockets, keep_certificate(here, context, certificate)))
 
 
 async def serve(
-    server: Server,
-    sockets: list[socket.socket],
-    here: places.Places,
-    context: ssl.SSLContext,
+    server: Server, sockets: list[socket.socket], beside: Coroutine[Any, Any, None]
 ) -> None:
-    """Serve, and keep the certificate valid meanwhile."""
-    renewing = asyncio.create_task(keep_certificate(here, context))
+    """Serve, and do something else beside it."""
+    renewing = asyncio.create_task(beside)
     try:
         await server.serve(sockets)
     finally:
@@ -136,11 +134,20 @@ def bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     return opened
 
 
-def start_log(path: Path) -> None:
-    """Log to the terminal and to a small file that is turned over."""
-    handlers: list[logging.Handler] = [
-        RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
-    ]
+def start_log(here: places.Places) -> None:
+    """Log to the terminal and to a small file that is turned over.
+
+    Raises FolderRefused.
+    """
+    if log.handlers:
+        return
+    places.make_private(here.data)
+    path = here.data / places.LOG
+    try:
+        file = RotatingFileHandler(path, "a", LOG_BYTES, 1, "utf-8")
+    except OSError as error:
+        raise FolderRefused(f"{path}: {error.strerror}") from None
+    handlers: list[logging.Handler] = [file]
     if sys.stderr is not None:  # pythonw has no terminal
         handlers.append(logging.StreamHandler())
     form = logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S")
@@ -151,15 +158,29 @@ def start_log(path: Path) -> None:
     log.propagate = False
 
 
-async def keep_certificate(here: places.Places, context: ssl.SSLContext) -> None:
-    """Renew the certificate before it ends, also where the service runs for months."""
+async def keep_certificate(
+    here: places.Places, context: ssl.SSLContext, loaded: trust.LocalCertificate
+) -> None:
+    """Renew the certificate before it ends, also where the service runs for months.
+
+    Where a person has to make the browsers trust it, the old one serves until the next
+    start. What `trust --remove` took away is not made again.
+    """
     while True:
         await asyncio.sleep(LOOK_AT_CERTIFICATE)
+        if not os.path.exists(here.data / trust.AUTHORITY):
+            continue
         try:
             certificate = trust.ensure(here.data, datetime.now(UTC))
-            if certificate.renewed:
-                await asyncio.to_thread(stores.install, here, certificate)
-                context.load_cert_chain(certificate.identity)
-                log.info("certificate renewed: until %s", certificate.not_after.date())
+            if certificate.name == loaded.name:
+                continue
+            told = await asyncio.to_thread(stores.install, here, certificate)
         except ReaderError as error:
             log.warning("certificate: %s %s", error.code, error.detail)
+            continue
+        for command in told.commands:
+            log.warning("certificate renewed; before the next start: %s", command.text)
+        if not told.commands:
+            context.load_cert_chain(certificate.identity)
+            loaded = certificate
+            log.info("certificate renewed: until %s", certificate.not_after.date())

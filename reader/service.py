@@ -79,6 +79,7 @@ class Desk:
     port: int
     clock: Callable[[], float] = time.time
     last: dict[str, str] = field(default_factory=dict)  # for the status page alone
+    refused: dict[str, str] = field(default_factory=dict)
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -89,8 +90,22 @@ class Desk:
         return tuple(f"https://{host}" for host in self.hosts)
 
     def note(self, origin: str, error: ReaderError | None) -> None:
-        """Remember the last thing that happened, for the person at this computer."""
-        self.last = {
+        """Remember the last reading or try, for the person at this computer."""
+        self.last = self._event(origin, error)
+
+    def note_refused(self, path: str, origin: str, refusal: Refused) -> None:
+        """Remember the last refusal; a page that goes on and on does not fill the log.
+
+        What a page sends is written down cut short and escaped.
+        """
+        origin, path = origin[:LONGEST_SHOWN], path[:LONGEST_SHOWN]
+        event = self._event(origin, refusal)
+        if event != self.refused:  # the same within a second
+            log.warning("refused: %s, %r %r", refusal.code, path, origin)
+        self.refused = event
+
+    def _event(self, origin: str, error: ReaderError | None) -> dict[str, str]:
+        return {
             "at": time.strftime("%H:%M:%S", time.localtime(self.clock())),
             "origin": origin[:LONGEST_SHOWN],
             "code": "" if error is None else error.code,
@@ -149,8 +164,7 @@ class Guard:
                 self.check(scope["method"], scope["path"], headers)
             except Refused as refusal:
                 origin = headers.get("origin", "?")
-                log.warning("refused: %s, %s %r", refusal.code, scope["path"], origin)
-                self.desk.note(origin, refusal)
+                self.desk.note_refused(scope["path"], origin, refusal)
                 await as_json(refusal)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
@@ -256,7 +270,7 @@ async def status(request: Request) -> Response:
 def answer(desk: Desk, state: State, own: bool) -> dict[str, object]:
     """Return the status answer, without personal data; `last` is for our own page."""
     ticks = {"program": None, "reader": state.reader, "card": state.card}
-    last = {"last": desk.last} if own else {}
+    last = {"last": desk.last, "refused": desk.refused} if own else {}
     return {
         "state": state.number,
         "source": desk.watch.source,

@@ -55,7 +55,8 @@ class Store:
 
     @property
     def exists(self) -> bool:
-        return (self.folder / "cert9.db").is_file()
+        # unlike Path.is_file, no error where another user's folder cannot be read
+        return os.path.isfile(self.folder / "cert9.db")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def stores(places: Places) -> tuple[Store, ...]:
         return ()
     home, modern = places.home, places.xdg_data / "pki" / "nssdb"
     old = home / ".pki" / "nssdb"
-    first = Store("Chromium", old if old.is_dir() else modern)
+    first = Store("Chromium", old if os.path.isdir(old) else modern)
     chromium = [modern]
     for pattern in (
         "snap/chromium/current/.pki/nssdb",
@@ -204,7 +205,7 @@ def install(places: Places, certificate: LocalCertificate) -> Installed:
         return Installed(
             commands=(
                 *removal(places.platform, places.home, earlier),
-                addition(places.platform, places.home, certificate.authority),
+                addition(places.platform, places.home, real(certificate.authority)),
             )
         )
     if shutil.which("certutil") is None:
@@ -223,6 +224,11 @@ def install(places: Places, certificate: LocalCertificate) -> Installed:
     if not done:
         raise StoreRefused("; ".join(error.detail for error in refused))
     return Installed(tuple(done), tuple(refused))
+
+
+def real(file: Path) -> Path:
+    """Return where a file really lies: some Pythons on Windows write elsewhere."""
+    return Path(os.path.realpath(file))
 
 
 def put(data: Path, store: Store, authority: x509.Certificate, file: Path) -> None:

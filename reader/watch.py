@@ -39,6 +39,8 @@ CARD_SECONDS = 5.0  # the longest that anybody waits for a card
 BUSY_SECONDS = 0.2  # before a card that another program holds is asked again
 
 _NO_READER_YET = (NoService, NoReader)
+# others hold a card but shortly, and contacts bounce while it goes in
+_TRIED_AGAIN = (CardInUse, CardMute, NotHealthCard)
 _LASTING = (CardMute, CardTimeout, NotHealthCard)  # until the card is pulled
 
 
@@ -137,10 +139,10 @@ class Watch:
             except _NO_READER_YET as error:
                 known, self._reader = None, error
                 await asyncio.sleep(RETRY_SECONDS)
-            except CardError as error:  # a slot went while it was looked at
-                log.warning("slots: %s %s", error.code, error.detail)
+            except Exception as error:  # whatever it was, the next look may do
+                log.warning("slots: %s", type(error).__name__)
+                known, self._reader = None, NoService()
                 await asyncio.sleep(RETRY_SECONDS)
-                continue
             self._looked = True
             self._sort(known or ())
             self._tell()
@@ -188,8 +190,8 @@ class Watch:
                 raise CardTimeout
             try:
                 return await self._within(card, talk)
-            except CardInUse:
-                await asyncio.sleep(BUSY_SECONDS)  # others hold a card but shortly
+            except _TRIED_AGAIN:
+                await asyncio.sleep(BUSY_SECONDS)
                 return await self._within(card, talk)
 
     async def _within(self, card: _Insertion, talk: Callable[[Card], Found]) -> Found:
@@ -209,6 +211,8 @@ class Watch:
             if not self._still_in(card):
                 raise NoCard from None
             raise
+        except Exception as error:
+            raise CardMute(type(error).__name__) from None
 
     def _unstick(self, card: _Insertion) -> None:
         """Ask a card anew that answered late: another program had kept it busy."""

@@ -24,13 +24,15 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "HOME": str(home)}
 
 
-def run(home: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+def run(
+    home: Path, *words: str | Path, encoding: str = "utf-8"
+) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
     return subprocess.run(
         [PROGRAM, *words],
         env=environment(home),
         capture_output=True,
-        text=True,
+        encoding=encoding,
         timeout=120,
         check=False,
     )

@@ -124,7 +124,7 @@ def open_answer(
     """
     if now >= challenge.expires:
         raise BadAnswer("the challenge has expired")
-    if any(len(part) > LONGEST_ANSWER for part in answer.values() if part):
+    if any(len(str(part)) > LONGEST_ANSWER for part in answer.values()):
         raise BadAnswer("the answer is too long")
     digest = hashlib.sha256(challenge.raw).digest()
     try:

@@ -42,12 +42,17 @@ function show(state) {
   const ticks = Object.keys(LINES).map((name) => line(name, state[name]));
   document.querySelector("#ticks").replaceChildren(...ticks);
   document.querySelector("#practice").hidden = state.source !== "replay";
-  const last = state.last ?? {};
-  if (last.at) {
-    document.querySelector("#last").replaceChildren(
-      `${last.at} ${last.origin} ${last.zh}`,
+  tellEvent("#last", state.last);
+  document.querySelector("#refused-part").hidden = !state.refused?.at;
+  tellEvent("#refused", state.refused);
+}
+
+function tellEvent(place, event) {
+  if (event?.at) {
+    document.querySelector(place).replaceChildren(
+      `${event.at} ${event.origin} ${event.zh}`,
       " ",
-      element("span", last.en, { lang: "en" }),
+      element("span", event.en, { lang: "en" }),
     );
   }
 }

@@ -67,6 +67,18 @@ def test_once_tells_why_there_is_no_reading(home: Path) -> None:
     assert not any(home.iterdir())
 
 
+@pytest.mark.parametrize("encoding", ["cp950", "cp1252"])
+def test_a_file_that_knows_fewer_characters_is_no_error(
+    home: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    assert run(home, "--help", encoding=encoding).returncode == 0
+    card = CARDS / "newer.toml"
+    done = run(home, "--replay", card, "--once", "--show", encoding=encoding)
+    assert (done.returncode, "B220000000" in done.stdout) == (0, True)
+
+
 # wrong input
 
 
@@ -78,6 +90,9 @@ def test_once_tells_why_there_is_no_reading(home: Path) -> None:
         (["--origin", "http://tas.example"], "https://host"),
         (["--origin", "https://*.tas.example"], "https://host"),
         (["--origin", "null"], "https://host"),
+        (["--origin", "https://tas.example:443"], "https://host"),
+        (["--origin", "https://tas.example:99999"], "https://host"),
+        (["--port", "443"], "443 is not in the range"),
         (["--server-key", "none.pem"], "none.pem"),
         (["--server-key", str(HEALTH)], "health.toml"),
         (["--replay", str(ROOT / "setup.cfg"), "--once"], "setup.cfg"),

@@ -185,6 +185,32 @@ def test_the_last_event_is_told_to_our_own_page_alone(bench: Bench) -> None:
     assert "last" not in bench.status().json()
 
 
+def test_a_refusal_does_not_hide_the_last_reading(bench: Bench) -> None:
+    bench.wait_for("no-card")
+    bench.read()
+    bench.status({**PAGE, "origin": "https://evil.test"})
+    own = bench.status({"sec-fetch-site": "same-origin", **OURS}).json()
+    assert own["last"]["origin"] == ORIGIN
+    assert own["refused"]["origin"] == "https://evil.test"
+    assert "refused" not in bench.status().json()
+
+
+def test_a_page_cannot_forge_or_flood_the_log(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "jiepin.reader")
+    bench.wait_for("no-card")
+    caplog.clear()
+    path = "/%0A2026-01-01 reading sealed for https://tas.test%1b[31m" + "x" * 3000
+    probe = {"sec-fetch-site": "cross-site", "sec-fetch-dest": "image"}
+    for _ in range(50):
+        assert bench.client.get(path, headers=probe).status_code == 403
+    assert len(caplog.records) == 1
+    told = caplog.records[0].getMessage()
+    assert told.isprintable()
+    assert len(told) < 400
+
+
 def test_every_answer_has_the_security_headers(bench: Bench) -> None:
     answers = [
         bench.client.get("/"),

@@ -260,6 +260,58 @@ def test_a_card_that_another_program_holds_is_asked_again() -> None:
     run(port, story)
 
 
+def test_contacts_that_bounce_at_insertion_are_forgiven() -> None:
+    port = MemoryPort(on_open=errors.CardMute())
+    port.insert(fixture_card("health"))
+
+    async def story(watch: Watch) -> None:
+        while port.opened < 1:
+            await asyncio.sleep(0.01)
+        port.on_open = None
+        await until(watch, None, None)
+
+    run(port, story)
+
+
+def test_nothing_unforeseen_stops_the_look_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = MemoryPort()
+    port.insert(fixture_card("health"))
+    wait = MemoryPort.wait
+
+    def odd(*_: object) -> None:
+        raise UnicodeDecodeError("utf-8", b"A123456789", 0, 1, "odd")
+
+    async def story(watch: Watch) -> None:
+        await until(watch, None, None)
+        monkeypatch.setattr(MemoryPort, "wait", odd)
+        await until(watch, "no-service", "no-service")
+        monkeypatch.setattr(MemoryPort, "wait", wait)
+        await until(watch, None, None)
+
+    run(port, story)
+    assert "A123456789" not in caplog.text
+
+
+def test_what_is_unforeseen_of_a_card_makes_it_mute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = MemoryPort()
+    health = fixture_card("health")
+
+    def odd(*_: object) -> None:
+        raise OSError("odd")
+
+    async def story(watch: Watch) -> None:
+        await until(watch, None, "no-card")
+        monkeypatch.setattr(MemoryPort, "open", odd)
+        port.insert(health)
+        await until(watch, None, "card-mute")
+
+    run(port, story)
+
+
 def test_a_card_put_back_at_once_is_judged_again() -> None:
     port = MemoryPort()
     port.insert(fixture_card("citizen"))

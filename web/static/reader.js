@@ -16,7 +16,7 @@ const PERMISSIONS = ["loopback-network", "local-network-access"];
 
 export class CardReader extends EventTarget {
   #url;
-  #running = false;
+  #run = 0; // counts the calls of start and stop: an earlier loop ends by it
   state = missing("no-program");
 
   constructor(url = "https://localhost:8080") {
@@ -26,12 +26,12 @@ export class CardReader extends EventTarget {
 
   // Follow the service until stop(); each change is told by a "change" event.
   async start() {
-    this.#running = true;
+    const run = ++this.#run;
     let number = "";
     if ((await permission()) === "prompt") {
       this.#tell(missing("browser-asks"));
     }
-    while (this.#running) {
+    while (this.#run === run) {
       try {
         const state = await this.#ask(`/status?after=${number}`, {}, PATIENCE);
         number = state.state;
@@ -45,7 +45,7 @@ export class CardReader extends EventTarget {
   }
 
   stop() {
-    this.#running = false;
+    this.#run += 1;
   }
 
   // Hand over a signed challenge; gives {sealed, signature} or throws a ReadingError.

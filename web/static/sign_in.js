@@ -50,23 +50,27 @@ function chooseLevel() {
 
 async function submit(event) {
   const asksReset = event.submitter === forgot;
-  if (sending || (asksReset && !level.value)) {
+  if (asksReset && !level.value) {
     return; // the server says that the level is missing
   }
   event.preventDefault();
   if (asksReset && !(await ask(forgot.dataset.ask))) {
     return;
   }
+  if (sending) {
+    return; // a second click, while the card is read for the first
+  }
+  sending = true;
   try {
     if (!practice?.value) {
       await readCard();
     }
   } catch (error) {
+    sending = false;
     reading.textContent = sentence(error);
     reading.hidden = false;
     return;
   }
-  sending = true;
   if (asksReset) {
     door.action = forgot.formAction;
     add("confirmed", "yes");
