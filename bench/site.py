@@ -69,7 +69,7 @@ class Newcomer:
     def file(self) -> list[str]:
         """File an application; return the codes of its schools."""
         self.post("/teacher/sign-in", level="elementary", password="", practice="0")
-        self.post("/teacher/notices")
+        self.post("/teacher/notices", notices_version="1")
         self.post("/teacher/password", password=PASSWORD, again=PASSWORD, hint="")
         person = {"name": "林小明", "phone1": "07-1234567", "phone2": ""}
         self.post("/teacher/person", email="lin@example.org", **person)

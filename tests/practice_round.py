@@ -212,8 +212,13 @@ class Client:
         return self.post("/teacher/sign-in", **{**fields, **more})
 
     def version(self, path: str) -> str:
-        found = re.search(r'name="version" value="(\d+)"', self.get(path).text)
-        return found.group(1) if found else ""
+        return self.hidden(path).get("version", "")
+
+    def hidden(self, path: str) -> dict[str, str]:
+        """Return what the form of a page says that it was made from."""
+        names = "version|notices_version|draft"
+        field = rf'type="hidden" name="({names})" value="(\w*)"'
+        return dict(re.findall(field, self.get(path).text))
 
     def mailed(self, event: str) -> list[dict[str, Any]]:
         """Return what was put into the outbox for an event, oldest first.
@@ -253,7 +258,7 @@ class Client:
     def save(self, path: str, **fields: object):
         """Save a step from its page as it is now."""
         page = path.removesuffix("/code").removesuffix("/save")
-        return self.post(path, version=self.version(page), **fields)
+        return self.post(path, **{**self.hidden(page), **fields})
 
     def file(self, *wishes: str) -> None:
         """Fill in everything, choose 屏東縣 and 臺東縣, and file with these wishes."""

@@ -96,11 +96,18 @@ class Desk(Behind):
 
     def do(self, **form: Any) -> str:
         """Press a button of the editor and follow to the page that comes."""
+        data = {"draft": self.draft(), **form}
         answer = self.client.post(
-            "/teacher/wishes/edit", data=form, follow_redirects=True
+            "/teacher/wishes/edit", data=data, follow_redirects=True
         )
         assert answer.status_code == 200, answer.text
         return answer.text
+
+    def draft(self) -> str:
+        """Return what the page as it is now says of the list under way."""
+        page = self.client.get("/teacher/wishes").text
+        found = re.search('name="draft" value="([^"]*)"', page)
+        return found.group(1) if found else ""
 
     def wait(self, **time: float) -> None:
         """Let time pass, without the session ending over it."""
@@ -116,7 +123,7 @@ class Desk(Behind):
 
     def save(self, *wishes: str, **more: Any) -> Response:
         """Save this list as the page made from the stored version would."""
-        fields = {"version": self.stored().version, **more}
+        fields = {"version": self.stored().version, "draft": self.draft(), **more}
         return self.post("/save", schools=" ".join(wishes), **fields)
 
     def file(self, *wishes: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -17,7 +19,7 @@ import aiosqlite
 from jiepin.web import card
 from jiepin.web.access import Actor
 from jiepin.web.clock import to_ms
-from jiepin.web.passwords import Passwords
+from jiepin.web.passwords import Busy, Passwords
 from jiepin.web.site import Site
 from jiepin.web.store import accounts as store
 from jiepin.web.store import applications, audit, schools
@@ -209,18 +211,20 @@ async def sign_in(site: Site, passwords: Passwords, attempt: Attempt) -> str:
         county = await store.roster_county(
             db, person.year, attempt.level, person.lookup
         )
-    await _take_attempt(
-        site, person.throttle("account"), person.slowed(attempt.address)
-    )
+    key = person.throttle("account")
+    await _take_attempt(site, key, person.slowed(attempt.address))
     stored = person.account.password if person.account else None
-    right = await passwords.matches(stored, attempt.password)
-    first = stored is None and county is not None
-    if not (right or first):
-        await _count_failure(site, attempt.address, person.id)
-        raise Refused("unknown")
     fresh = None
-    if stored is not None and passwords.outdated(stored):
-        fresh = await passwords.hash(attempt.password)
+    async with _taken_back_when_busy(site, key):
+        right = await passwords.matches(stored, attempt.password)
+        if right and stored is not None and passwords.outdated(stored):
+            fresh = await passwords.hash(attempt.password)
+    first = stored is None and county is not None
+    if not (right or first) or person.other_birthday:
+        await _count_failure(
+            site, attempt.address, person.id, other_birthday=person.other_birthday
+        )
+        raise Refused("unknown")
     token, asked = await _admit(site, attempt, person, county or "", fresh)
     if asked is not None:
         await send_code(site, asked, asked.email, attempt.reading.device)
@@ -229,13 +233,18 @@ async def sign_in(site: Site, passwords: Passwords, attempt: Attempt) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Person:
-    """Who stands at the door; `confirmed`: at a computer known to be his."""
+    """Who stands at the door; `confirmed`: at a computer known to be his.
+
+    `other_birthday`: the card tells of another one than that of whoever has set the
+    password of the account.
+    """
 
     year: int
     lookup: bytes
     account: store.Account | None
     device: bytes
     confirmed: bool
+    other_birthday: bool
 
     @property
     def id(self) -> str:
@@ -264,7 +273,24 @@ async def _find(
     confirmed = account is not None and await store.is_confirmed(
         db, account.id, reading.device
     )
-    return _Person(year, lookup, account, reading.device, confirmed)
+    other = account is not None and await _has_other_birthday(
+        site, db, account, reading
+    )
+    return _Person(year, lookup, account, reading.device, confirmed, other)
+
+
+async def _has_other_birthday(
+    site: Site,
+    db: aiosqlite.Connection,
+    account: store.Account,
+    reading: card.Reading,
+) -> bool:
+    """Tell whether a card is not the one of whoever has set an account's password."""
+    if account.password is None:
+        return False  # not settled yet: the newest reading counts
+    _, sealed = await store.sealed_identity(db, account.id)
+    known = site.vault.open(sealed, "account.birth_date", account.id)
+    return known != reading.birth_date.isoformat()
 
 
 async def _year(db: aiosqlite.Connection) -> int:
@@ -284,15 +310,30 @@ async def _take_attempt(site: Site, key: str, address: str | None) -> None:
         await _count(db, key, now, FAILURES, LOCK)
 
 
+@asynccontextmanager
+async def _taken_back_when_busy(site: Site, key: str) -> AsyncIterator[None]:
+    """Take a counted attempt back when there was no time to check the password."""
+    try:
+        yield
+    except Busy:
+        async with site.database.writing() as db:
+            await store.take_back(db, key, FAILURES, site.clock.now())
+        raise
+
+
 def _address_key(address: str) -> str:
     return f"address:{network(address)}"
 
 
-async def _count_failure(site: Site, address: str, account: str) -> None:
+async def _count_failure(
+    site: Site, address: str, account: str, *, other_birthday: bool = False
+) -> None:
+    """Count and note a failure; who it was is not known, so that nobody is named."""
     now = site.clock.now()
+    detail = {"other_birthday": True} if other_birthday else None
     async with site.database.writing() as db:
         await _count_address(db, address, now)
-        await audit.add(db, now, account, "sign-in-refused", account)
+        await audit.add(db, now, "", "sign-in-refused", account, detail=detail)
 
 
 async def _count_address(db: aiosqlite.Connection, address: str, now: datetime) -> None:
@@ -318,6 +359,8 @@ async def _admit(
             id_ = await _create(site, db, attempt, person.year, person.lookup, county)
         else:
             id_, county = account.id, account.county
+            if account.password is None:
+                await store.set_identity(db, id_, _identity(site, id_, attempt.reading))
             if fresh is not None:
                 await store.set_password(db, id_, fresh)
         first = account is None or account.password is None
@@ -330,6 +373,16 @@ async def _admit(
         detail = {"new_device": new_device, "code_asked": asked is not None}
         await audit.add(db, now, id_, action, id_, county, detail)
     return token, asked
+
+
+def _identity(site: Site, account: str, reading: card.Reading) -> store.Identity:
+    birth = reading.birth_date.isoformat()
+    return store.Identity(
+        birth_date=site.vault.seal(birth, "account.birth_date", account),
+        sex=reading.sex,
+        card_name=reading.name,
+        card_name_certain=reading.name_certain,
+    )
 
 
 async def _to_confirm(
@@ -361,7 +414,7 @@ async def _create(
     ):
         raise Refused("closed")
     id_ = secrets.token_urlsafe(16)
-    birth = reading.birth_date.isoformat()
+    of_card = _identity(site, id_, reading)
     account = store.NewAccount(
         id=id_,
         year=year,
@@ -369,10 +422,10 @@ async def _create(
         lookup=lookup,
         county=county,
         national_id=site.vault.seal(reading.national_id, "account.national_id", id_),
-        birth_date=site.vault.seal(birth, "account.birth_date", id_),
-        sex=reading.sex,
-        card_name=reading.name,
-        card_name_certain=reading.name_certain,
+        birth_date=of_card.birth_date,
+        sex=of_card.sex,
+        card_name=of_card.card_name,
+        card_name_certain=of_card.card_name_certain,
     )
     await store.create(db, account, now)
     await applications.create(db, secrets.token_urlsafe(16), id_, now)
@@ -469,11 +522,43 @@ async def check_present(
         await _count(db, key, now, FAILURES, LOCK)
         found = await store.by_id(db, account)
     stored = found.password if found else None
-    if not await passwords.matches(stored, password):
-        return None
+    async with _taken_back_when_busy(site, key):
+        if not await passwords.matches(stored, password):
+            return None
     async with site.database.writing() as db:
         await store.forget_failures(db, key)
     return stored
+
+
+async def change_password(
+    site: Site, session: store.Session, password: str, hint: str, present: str
+) -> str | None:
+    """Replace hash and hint, end all sessions; returns the cookie of a new one.
+
+    At any time: the password is no part of the application once there is one.
+    `present` is the hash against which the present password was checked; None where
+    a reset has replaced it since, and that one stays.
+    """
+    token, now, id_ = secrets.token_urlsafe(32), site.clock.now(), session.account
+    sealed = site.vault.seal(hint, "account.hint", id_) if hint else None
+    async with site.database.writing() as db:
+        if not await store.change_password(db, id_, present, password, sealed):
+            return None
+        await store.end_sessions(db, id_)
+        await store.add_session(db, digest(token), id_, session.device, now)
+        await _tell_of_new_password(site, db, id_, "password-changed", now)
+    return token
+
+
+async def _tell_of_new_password(
+    site: Site, db: aiosqlite.Connection, account: str, action: str, now: datetime
+) -> None:
+    """Tell the address and the audit."""
+    application = await applications.of_account(db, account)
+    assert application is not None  # made together with the account
+    at, county = to_ms(now), application.county
+    await applications.tell(db, site, application, "password-changed", at, {}, now)
+    await audit.add(db, now, account, action, account, county)
 
 
 # the e-mail address and new computers
@@ -540,7 +625,7 @@ async def confirm_device(site: Site, who: Newcomer, code: str) -> str | None:
         county = application.county
         found = await _proved(db, account, device, code, now)
         if found is None or found.email != application.email:
-            await audit.add(db, now, account, "device-refused", account, county)
+            await audit.add(db, now, "", "device-refused", account, county)
             return None
         await store.forget_mail_code(db, account, device)
         await store.confirm_device(db, account, device, now)
@@ -577,8 +662,10 @@ async def ask_reset(
         await _count_address(db, address, now)
         account = await store.by_lookup(db, person.year, level, person.lookup)
         county = account.county if account else ""
-        await audit.add(db, now, person.id, "reset-asked", person.id, county)
-        if account is not None and account.password is not None:
+        await audit.add(db, now, "", "reset-asked", person.id, county)
+        if account is None or person.other_birthday:
+            return
+        if account.password is not None:
             await _mail_link(site, db, account, now)
 
 
@@ -624,14 +711,7 @@ async def reset(
         await store.set_hint(db, account.id, None)
         await store.end_sessions(db, account.id)
         await store.confirm_device(db, account.id, reading.device, now)
-        application = await applications.of_account(db, account.id)
-        assert application is not None  # made together with the account
-        await applications.tell(
-            db, site, application, "password-changed", to_ms(now), {}, now
-        )
-        await audit.add(
-            db, now, account.id, "password-reset", account.id, account.county
-        )
+        await _tell_of_new_password(site, db, account.id, "password-reset", now)
     return True
 
 
@@ -643,4 +723,6 @@ async def _is_of(
 ) -> bool:
     lookup = site.vault.lookup(account.year, account.level, reading.national_id)
     found = await store.by_lookup(db, account.year, account.level, lookup)
-    return found is not None and found.id == account.id
+    if found is None or found.id != account.id:
+        return False
+    return not await _has_other_birthday(site, db, account, reading)

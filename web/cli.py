@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import socket
@@ -20,7 +21,7 @@ from jiepin.web.app import create_app
 from jiepin.web.rotation import seal_again
 from jiepin.web.settings import BadSettings, Settings
 from jiepin.web.store.database import Database, DatabaseInUse, NewerDatabase
-from jiepin.web.vault import BadKeys, Vault
+from jiepin.web.vault import BadKeys, NotSealedHere, Vault
 
 WRONG_INPUT = 2
 CHINESE: dict[type[Exception], str] = {
@@ -28,6 +29,7 @@ CHINESE: dict[type[Exception], str] = {
     BadKeys: "金鑰檔無法使用。",
     DatabaseInUse: "另一個程式正在使用這個資料庫，請先結束它。",
     NewerDatabase: "這個資料庫由較新的版本建立，請安裝該版本。",
+    NotSealedHere: "金鑰檔不屬於這個資料庫，資料沒有變更。",
     demo.NotAPracticeFolder: "資料夾裡有其他內容，請用 --data 選一個空資料夾。",
     OSError: "檔案、資料夾或監聽埠無法使用。",
 }
@@ -130,12 +132,44 @@ def show(file: Path) -> None:
 @click.option("--data", type=click.Path(path_type=Path), required=True)
 @telling()
 def rotate(file: Path, data: Path) -> None:
-    """Seal everything with a fresh key; the site must not be running."""
-    rotated = Vault.read(file).rotated()
+    """Seal everything with a fresh key; the site must not be running.
+
+    The earlier key file stays beside it: older backups open with that one alone.
+    """
+    earlier = Vault.read(file)
+    database = _database_in(data)
+    rotated = earlier.rotated()
     rotated.write(file)  # opens old and new, so that a crash half-way loses nothing
-    count = asyncio.run(_seal_again(data / "jiepin.db", rotated))
+    try:
+        count = asyncio.run(_seal_again(database, rotated))
+    except NotSealedHere:
+        earlier.write(file)  # nothing is sealed with the fresh key
+        raise
+    kept = _free_name(file)
+    earlier.write(kept)
     rotated.only_newest().write(file)
     click.echo(f"{count} values sealed with a fresh key")
+    click.echo(
+        f"較早的備份仍需先前的金鑰：{kept}\n"
+        f"    older backups still need {kept}; remove it together with them"
+    )
+
+
+def _database_in(data: Path) -> Path:
+    """Return the database of a folder, which must be there already."""
+    database = data / "jiepin.db"
+    if not database.is_file():
+        _refuse(
+            "這個資料夾沒有資料庫，金鑰沒有更換；請檢查 --data。",
+            f"{database}: no database there, the keys stay; check --data",
+        )
+    return database
+
+
+def _free_name(file: Path) -> Path:
+    """Return where earlier keys go, never over others: keys.json.old, .old2, .old3."""
+    names = (f"{file.name}.old{n if n > 1 else ''}" for n in itertools.count(1))
+    return next(path for name in names if not (path := file.with_name(name)).exists())
 
 
 async def _seal_again(path: Path, vault: Vault) -> int:

@@ -170,11 +170,16 @@ def check_folder(folder: Path) -> None:
 
 
 async def fill(site: Site) -> Practice:
-    """Invent the round, once, and return the practice cards."""
+    """Invent the round, once, and return the practice cards.
+
+    At a later start the times that are over begin anew; all else stays as it was.
+    """
     async with site.database.reading() as db:
         there = await schools.round(db)
     if there is None:
         await _invent(site)
+    else:
+        await _open_again(site, there.year)
     return Practice(await _cards(site), device(site))
 
 
@@ -239,6 +244,16 @@ async def _schedule(
     review = Window(closes, closes + timedelta(days=7))
     await schools.save_window(db, year, level, "fill", Window(opens, closes))
     await schools.save_window(db, year, level, "review", review)
+
+
+async def _open_again(site: Site, year: int) -> None:
+    """Schedule those levels anew whose time to fill in is over."""
+    now = site.clock.now()
+    async with site.database.writing() as db:
+        for level in LEVELS:
+            window = await schools.window(db, year, level, "fill")
+            if window is None or window.closes is None or window.closes <= now:
+                await _schedule(db, year, level, now)
 
 
 def _teaches(school: str, subject: str) -> bool:

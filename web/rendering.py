@@ -14,13 +14,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from jiepin.web import clock, language
-from jiepin.web.access import window_open
+from jiepin.web.access import can, window_open
 from jiepin.web.accounts import Visitor
 from jiepin.web.guard import address_of
 from jiepin.web.language import _, mark, said
 from jiepin.web.site import Site
 from jiepin.web.store import schools
-from jiepin.web.store.applications import Application
+from jiepin.web.store.applications import APPOINTMENT, Application
 
 LEVEL_NAMES = {
     "junior-high": mark("國中"),
@@ -68,6 +68,8 @@ class Shell:
     closes_ms: int
     left: str
     editable: bool
+    in_period: bool
+    own_data: bool
     saved: str
 
 
@@ -143,7 +145,10 @@ async def _shell(request: Request) -> Shell:
         closes=clock.moment_text(closes, spoken) if closes else "",
         closes_ms=clock.to_ms(closes) if closes else 0,
         left=clock.left_text(closes - now, spoken) if closes else "",
-        editable=application is not None and window_open(application, now),
+        editable=visitor is not None
+        and can(visitor.actor, "edit", visitor.application, now),
+        in_period=application is not None and window_open(application, now),
+        own_data=application is not None and application.step >= APPOINTMENT,
         saved=saved_text(application) if application else "",
     )
 

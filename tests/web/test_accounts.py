@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from practice_round import (
 )
 
 from jiepin.web import access, accounts
+from jiepin.web.demo import Person
 from jiepin.web.passwords import Busy, Passwords
 from jiepin.web.rotation import seal_again
 from jiepin.web.site import Site
@@ -207,11 +209,184 @@ def test_a_save_of_step_2_does_not_undo_a_reset(tmp_path: Path) -> None:
     async def work(site: Site) -> None:
         actor, saved = await teacher(site)
         with pytest.raises(applications.ChangedElsewhere):
-            await applications.save_password(
-                site, actor, saved.version, "mine", "", "an older hash"
-            )
+            await applications.save_password(site, actor, saved.version, "mine", "")
 
     with_site(tmp_path, work)
+
+
+def test_a_change_of_the_password_does_not_undo_a_reset(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hash changes after the present password was found right."""
+    client.fill_in(3)
+    passwords = client.app.state.passwords
+    hash_ = passwords.hash
+
+    async def meanwhile(password: str) -> str:
+        async with client.site.database.writing() as db:
+            await db.execute("update account set password = 'the new one'")
+        hashed: str = await hash_(password)
+        return hashed
+
+    monkeypatch.setattr(passwords, "hash", meanwhile)
+    late = client.save("/teacher/password", **FRESH, present=PASSWORD)
+    assert late.status_code == 422
+    assert "目前密碼不符" in late.text
+    assert client.mailed("password-changed") == []
+
+
+# the password is no part of the application once there is one
+
+FRESH = {"password": "another morning", "again": "another morning", "hint": "dawn"}
+
+
+def test_a_new_password_makes_no_new_version(client: Client) -> None:
+    client.fill_in(4)
+    before = client.application()
+    client.save("/teacher/password", **FRESH, present=PASSWORD)
+    assert client.application() == before
+    assert client.call(actions)[-1] == "password-changed"
+    assert len(client.mailed("password-changed")) == 1
+
+
+async def actions(site: Site) -> list[str]:
+    async with site.database.reading() as db:
+        rows = await db.execute_fetchall("select action from audit order by id")
+    return [row["action"] for row in rows]
+
+
+def test_the_password_can_change_after_the_period(client: Client) -> None:
+    client.fill_in(4)
+    client.clock.set(CLOSES)
+    client.sign_in(LIN, PASSWORD)
+    assert "<button>儲存" in client.get("/teacher/password").text
+    assert (
+        client.save("/teacher/password", **FRESH, present=PASSWORD).status_code == 303
+    )
+    assert client.another().sign_in(LIN, "another morning").status_code == 303
+
+
+def test_the_password_can_change_after_the_approval(client: Client) -> None:
+    client.fill_in(5)
+    client.call(approve)
+    assert (
+        client.save("/teacher/password", **FRESH, present=PASSWORD).status_code == 303
+    )
+    assert client.another().sign_in(LIN, "another morning").status_code == 303
+
+
+async def approve(site: Site) -> None:
+    async with site.database.writing() as db:
+        await db.execute("update application set state = 'approved'")
+
+
+def test_what_is_approved_shows_no_buttons_to_save(client: Client) -> None:
+    client.fill_in(5)
+    client.call(approve)
+    for path in ("person", "appointment"):
+        page = client.get(f"/teacher/{path}").text
+        assert "<button>儲存" not in page
+        assert "申請已完成審核，資料僅供查閱" in page
+        assert "目前不在填報期間" not in page
+
+
+# what the card says
+
+
+class LinForged(Person):
+    """Somebody else's data under the national ID of LIN."""
+
+    @property
+    def national_id(self) -> str:
+        return LIN.national_id
+
+
+def test_the_newest_card_counts_until_there_is_a_password(client: Client) -> None:
+    wrong = LinForged("林不明", "F", date(1970, 1, 1), LIN.level, LIN.county, LIN.place)
+    assert client.another().sign_in(wrong).status_code == 303
+    client.sign_in(LIN)
+    account = client.application().account
+    assert client.call(lambda site: accounts.identity(site, account)) == (
+        LIN.national_id,
+        LIN.birth_date.isoformat(),
+    )
+    saved = client.application()
+    assert (saved.sex, saved.card_name) == (LIN.sex, LIN.name)
+
+
+def test_another_birthday_is_refused_once_there_is_a_password(client: Client) -> None:
+    client.fill_in(4)
+    other = replace(LIN, birth_date=date(1970, 1, 1))
+    refused = client.another().sign_in(other, PASSWORD)
+    assert refused.status_code == 422
+    assert "無法登入：密碼不符，或您不在本階段別的介聘名冊中" in refused.text
+    assert client.call(last_entry) == ("", "sign-in-refused", '{"other_birthday":true}')
+    assert client.another().sign_in(LIN, PASSWORD).status_code == 303
+
+
+def test_another_birthday_resets_no_password(client: Client) -> None:
+    client.fill_in(4)
+    other = replace(LIN, birth_date=date(1970, 1, 1))
+    form = {"level": LIN.level, "confirmed": "yes"}
+    client.another().post("/teacher/forgot", **form, **client.another().answer(other))
+    thief = client.another()
+    said = thief.post("/teacher/forgot", **form, **thief.answer(other))
+    assert "重設密碼的信已寄出" in said.text
+    assert client.mailed("reset") == []
+    client.post("/teacher/forgot", **form, **client.answer(LIN))
+    link = client.mailed("reset")[-1]["link"].removeprefix("https://tas.test")
+    fresh = {"password": "another morning", "again": "another morning"}
+    assert "連結已失效" in thief.post(link, **fresh, **thief.answer(other)).text
+
+
+async def last_entry(site: Site) -> tuple[str, ...]:
+    async with site.database.reading() as db:
+        rows = await db.execute_fetchall(
+            "select actor, action, detail from audit order by id desc limit 1"
+        )
+    [entry] = rows
+    return tuple(entry)
+
+
+# too many at once
+
+
+def test_who_was_not_checked_is_not_counted(client: Client) -> None:
+    client.fill_in(3)
+    passwords, other = client.app.state.passwords, client.another()
+    for _ in range(accounts.FAILURES - 1):
+        other.sign_in(LIN, "wrong one")
+    client.app.state.passwords = Passwords(most_waiting=0)
+    for _ in range(accounts.FAILURES):
+        assert other.sign_in(LIN, PASSWORD).status_code == 503
+    client.app.state.passwords = passwords
+    assert other.sign_in(LIN, PASSWORD).status_code == 303
+
+
+def test_the_present_password_is_not_counted_unchecked(client: Client) -> None:
+    client.fill_in(4)
+    passwords = client.app.state.passwords
+    client.app.state.passwords = Passwords(most_waiting=0)
+    for _ in range(accounts.FAILURES + 1):
+        busy = client.save("/teacher/password", **FRESH, present=PASSWORD)
+        assert busy.status_code == 503
+    client.app.state.passwords = passwords
+    assert (
+        client.save("/teacher/password", **FRESH, present=PASSWORD).status_code == 303
+    )
+
+
+def test_a_lock_that_is_over_is_not_counted_again(tmp_path: Path) -> None:
+    async def work(site: Site) -> int:
+        now = site.clock.now()
+        async with site.database.writing() as db:
+            await store.count_failure(db, "k", now, now)
+            await store.refuse_until(db, "k", now)
+            await store.count_failure(db, "k", now, now - accounts.LOCK)
+            await store.take_back(db, "k", accounts.FAILURES, now)
+            return await store.count_failure(db, "k", now, now - accounts.LOCK)
+
+    assert with_site(tmp_path, work) == 1
 
 
 # challenges

@@ -125,6 +125,19 @@ def test_what_another_window_saved_is_not_filed_unseen(ready: Client) -> None:
     assert ready.application().state == "filling"
 
 
+def test_a_second_click_is_told_of_the_first(ready: Client) -> None:
+    seen = ready.version(CHECK)
+    for _ in range(2):
+        answer = ready.post(CHECK, version=seen)
+        assert (answer.status_code, answer.headers["location"]) == (
+            303,
+            "/teacher/status",
+        )
+    assert len(ready.mailed("filed")) == 1
+    ready.save("/teacher/person", **person_form(phone2="0912345678"))
+    assert ready.post(CHECK, version=seen).status_code == 409
+
+
 def test_nothing_is_filed_after_the_deadline(ready: Client) -> None:
     seen = ready.version(CHECK)
     ready.clock.set(CLOSES)

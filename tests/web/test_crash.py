@@ -73,7 +73,7 @@ class Site:
     def come_to_the_wishes(self) -> None:
         card = {"level": "elementary", "practice": "0"}
         self.http.post("/teacher/sign-in", data=card)
-        self.post("/teacher/notices")
+        self.post("/teacher/notices", notices_version="1")
         self.post("/teacher/password", password=PASSWORD, again=PASSWORD)
         self.post("/teacher/person", **person_form())
         code = re.search(r"\b\d{8}\b", self.http.get("/practice/mail").text)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import socket
+import sqlite3
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from practice_round import SCHOOLS, Page
+from practice_round import SCHOOLS, START, Page, teacher, with_site
 from starlette.testclient import TestClient
 
 from jiepin.reader.trust import read_server_keys
 from jiepin.web import demo
 from jiepin.web.app import create_app
-from jiepin.web.cli import main
+from jiepin.web.cli import _open_once, main
+from jiepin.web.clock import SetClock
 from jiepin.web.settings import BadSettings, Settings
+from jiepin.web.site import Site
 from jiepin.web.store.schools import LEVELS
 from jiepin.web.vault import Vault
 
@@ -110,9 +116,77 @@ def test_keys_are_made_shown_and_rotated(tmp_path: Path) -> None:
     shown = run.invoke(main, ["keys", "show", file]).output
     (tmp_path / "site.pem").write_text(shown, "ascii")
     assert len(read_server_keys(tmp_path / "site.pem")) == 1  # as reader services do
+    asyncio.run(_open_once(tmp_path / "jiepin.db"))
     done = run.invoke(main, ["keys", "rotate", file, "--data", str(tmp_path)])
     assert "0 values" in done.output
     assert run.invoke(main, ["keys", "show", file]).output == shown
+
+
+def test_rotation_keeps_the_earlier_keys(tmp_path: Path) -> None:
+    file, old = tmp_path / "keys.json", tmp_path / "keys.json.old"
+    rotate = ["keys", "rotate", str(file), "--data", str(tmp_path)]
+    first = Vault.new()
+    first.write(file)
+    asyncio.run(_open_once(tmp_path / "jiepin.db"))
+    assert str(old) in CliRunner().invoke(main, rotate).output
+    second = Vault.read(file)
+    assert Vault.read(old).sealing == first.sealing  # refused if others may read it
+    CliRunner().invoke(main, rotate)
+    assert Vault.read(old).sealing == first.sealing
+    assert Vault.read(tmp_path / "keys.json.old2").sealing == second.sealing
+    assert len(Vault.read(file).sealing) == 1
+
+
+def test_keys_stay_where_there_is_no_database(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    Vault.new().write(file)
+    before = file.read_bytes()
+    mistyped = tmp_path / "mistyped"
+    done = CliRunner().invoke(
+        main, ["keys", "rotate", str(file), "--data", str(mistyped)]
+    )
+    assert done.exit_code == 2
+    assert "這個資料夾沒有資料庫，金鑰沒有更換" in done.output
+    assert f"{mistyped}/jiepin.db: no database there, the keys stay" in done.output
+    assert file.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["keys.json"]
+
+
+def test_keys_of_another_database_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+
+    async def seal(site: Site) -> None:
+        await teacher(site)
+
+    with_site(tmp_path, seal)  # with keys of its own
+    Vault.new().write(file)
+    before = Vault.read(file).sealing
+    done = CliRunner().invoke(
+        main, ["keys", "rotate", str(file), "--data", str(tmp_path)]
+    )
+    assert done.exit_code == 2
+    assert "金鑰檔不屬於這個資料庫" in done.output
+    assert Vault.read(file).sealing == before
+
+
+def test_a_round_that_is_over_begins_anew_at_the_next_start(tmp_path: Path) -> None:
+    environment = {"JIEPIN_DATA": str(tmp_path), "JIEPIN_ORIGIN": ORIGIN}
+    settings, vault = Settings.read(environment, practice=True), Vault.new()
+    clock = SetClock(START)
+    form = {"level": "elementary", "practice": "0"}
+    pages = []
+    for days in (0, 10, 30):
+        clock.set(START + timedelta(days=days))
+        app = create_app(settings, vault, clock)
+        with TestClient(app, base_url=ORIGIN) as http:
+            http.headers["sec-fetch-site"] = "same-origin"
+            pages.append(http.post("/teacher/sign-in", data=form).text)
+    closes = [re.findall("填報截止 ([^<]+)<", page) for page in pages]
+    assert closes[0] == closes[1] == ["115年5月12日 00:00"]
+    assert closes[2] == ["115年6月11日 00:00"]
+    with sqlite3.connect(settings.database) as db:  # the same account
+        assert db.execute("select count(*) from account").fetchall() == [(1,)]
+    db.close()
 
 
 @pytest.mark.parametrize(

@@ -71,23 +71,26 @@ def test_what_was_filled_in_comes_back(client: Client) -> None:
 
 
 def test_address_still_to_be_proved(client: Client) -> None:
-    client.fill_in(3)
-    client.save("/teacher/person", **person_form(email="new@example.org"))
+    client.fill_in(4)
+    client.clock.move(minutes=1)
+    moved = person_form(email="new@example.org")
+    client.save("/teacher/person", **moved, present=PASSWORD)
     assert download(client)["account"]["email_to_prove"] == "new@example.org"
 
 
 def test_secrets_are_told_of_and_not_told(client: Client) -> None:
-    client.fill_in(2)
-    client.save("/teacher/password", password=PASSWORD, again=PASSWORD, hint="my dog")
+    client.fill_in(4)
+    fresh = {"password": "another morning", "again": "another morning"}
+    client.save("/teacher/password", **fresh, hint="my dog", present=PASSWORD)
     answer = client.post("/teacher/own-data.json")
     assert download(client)["account"]["hint_set"]
     assert download(client)["account"]["password_set"]
-    for secret in ("my dog", "argon2", PASSWORD):
+    for secret in ("my dog", "argon2", PASSWORD, "another morning"):
         assert secret not in answer.text
 
 
 def test_line_and_choices(client: Client) -> None:
-    client.fill_in(2)
+    client.fill_in(4)
     application = client.application().id
 
     async def link(site: Site) -> None:
@@ -118,8 +121,44 @@ def test_result_stays_hidden_before_it_is_published(client: Client) -> None:
     assert "133602" not in answer.text
 
 
+def test_own_data_waits_for_a_confirmed_address(client: Client) -> None:
+    client.fill_in(3)
+    assert 'href="/teacher/own-data"' not in client.get("/teacher/person").text
+    assert client.get("/teacher/own-data").headers["location"] == "/teacher/person"
+    before = client.digest()
+    refused = client.post("/teacher/own-data.json")
+    assert refused.headers["location"] == "/teacher/person"
+    assert client.digest() == before
+
+
+def test_nobody_is_named_before_any_proof(client: Client) -> None:
+    client.fill_in(4)
+    client.another().sign_in(LIN, "wrong one")
+    away = client.elsewhere()
+    away.sign_in(LIN, PASSWORD)
+    away.post("/teacher/device", code="no such code")
+    away.post("/teacher/device", code=away.mailed("device-code")[-1]["code"])
+    reset = {"level": LIN.level, "confirmed": "yes"}
+    client.another().post("/teacher/forgot", **reset, **client.another().answer(LIN))
+    page = client.get("/teacher/own-data").text
+    for line in (
+        "<td>未確認身分者</td><td>登入失敗</td>",
+        "<td>未確認身分者</td><td>新電腦驗證碼錯誤</td>",
+        "<td>您本人</td><td>確認新電腦</td>",
+    ):
+        assert line in page
+    client.http.cookies.set("lang", "en")
+    page = client.get("/teacher/own-data").text
+    for line in (
+        "<td>not confirmed</td><td>Failed sign-in</td>",
+        "<td>not confirmed</td><td>Wrong code for a new computer</td>",
+        "<td>Confirmed a new computer</td>",
+    ):
+        assert line in page
+
+
 def test_who_opened_the_record_is_shown(client: Client) -> None:
-    client.fill_in(2)
+    client.fill_in(4)
     application = client.application()
 
     async def opened(site: Site) -> None:

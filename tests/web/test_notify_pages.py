@@ -35,7 +35,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LineServer]:
 def linked_site(
     tmp_path: Path, server: LineServer, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Client]:
-    """A site that offers LINE, with somebody signed in."""
+    """A site that offers LINE, with somebody whose address is confirmed."""
     line = Line(CHANNEL_TOKEN, LOGIN_ID, LOGIN_SECRET, server.address, server.address)
     plain = practice_round.settings
 
@@ -44,7 +44,7 @@ def linked_site(
 
     monkeypatch.setattr(practice_round, "settings", with_line)
     with running(tmp_path / "site") as client:
-        client.sign_in()
+        client.fill_in(4)
         yield client
 
 
@@ -139,7 +139,7 @@ def test_looking_at_the_pages_writes_nothing(linked_site: Client) -> None:
 def test_somebody_elses_linking_is_refused(linked_site: Client) -> None:
     """A link that was sent to somebody does not bind his account to my LINE."""
     mine = linked_site.another()
-    mine.sign_in(CHEN)
+    mine.fill_in(4, CHEN)
     path = come_back(mine)
     assert linked_site.get(path).status_code == 400
     assert agree(linked_site, path).status_code == 400
@@ -175,6 +175,24 @@ def test_sign_in_needed(client: Client) -> None:
         assert client.get(path).headers["location"] == "/teacher/"
 
 
+def test_notices_wait_for_a_confirmed_address(client: Client) -> None:
+    client.fill_in(3)
+    before = client.digest()
+    for path in (PAGE, CALLBACK):
+        assert client.get(path).headers["location"] == "/teacher/person"
+    for path in (PAGE, CALLBACK, f"{PAGE}/unlink"):
+        assert client.post(path).headers["location"] == "/teacher/person"
+    assert client.digest() == before
+
+
+def test_only_a_post_links(linked_site: Client) -> None:
+    path = come_back(linked_site)
+    assert linked_site.http.head(path).status_code == 200
+    assert line_user(linked_site) is None
+    assert linked_site.post(path).status_code == 400  # in the address alone
+    assert line_user(linked_site) is None
+
+
 def test_choices_are_kept(linked_site: Client) -> None:
     page = linked_site.get(PAGE).text
     assert page.count(" checked>") == len(EVERY_BOX)
@@ -189,7 +207,7 @@ def test_choices_are_kept(linked_site: Client) -> None:
 
 
 def test_choices_of_line_stay_where_line_is_not_offered(client: Client) -> None:
-    client.sign_in()
+    client.fill_in(4)
     page = client.get(PAGE).text
     assert "目前未提供LINE通知" in page
     boxes = re.findall(r'name="wanted" value="([^"]+)"', page)
@@ -205,14 +223,6 @@ def test_choices_of_line_stay_where_line_is_not_offered(client: Client) -> None:
 
 
 def test_delivery_log_is_shown(linked_site: Client) -> None:
-    linked_site.save("/teacher/notices")
-    linked_site.save(
-        "/teacher/password",
-        password="a quiet morning",
-        again="a quiet morning",
-        hint="",
-    )
-    linked_site.save("/teacher/person", **practice_round.person_form())
     page = linked_site.get(PAGE).text
     assert re.search(r"<td>電子郵件驗證碼</td><td>電子郵件</td>", page)
 

@@ -151,6 +151,8 @@ def test_r01_to_r06_first_login_help(client: Client) -> None:
     text = client.get("/teacher/help").text
     for word in ("裝置管理員", "讀卡機程式已就緒，監聽埠：8080", "自動啟動", "確定"):
         assert word in text
+    command = "jiepin-reader --origin https://tas.test --server-key … autostart --on"
+    assert command in text
 
 
 # a forgotten password
@@ -432,6 +434,48 @@ def test_a_second_window_overwrites_nothing(client: Client) -> None:
     assert client.application().phone2 == "0912345678"
 
 
+@pytest.mark.parametrize(
+    ("path", "bad", "good", "field", "kept"),
+    [
+        (
+            "/teacher/person",
+            person_form(phone1="x"),
+            person_form(phone2=""),
+            "phone2",
+            "0912345678",
+        ),
+        (
+            "/teacher/appointment",
+            appointment_form(service_years="x"),
+            appointment_form(service_years="3"),
+            "service_years",
+            7,
+        ),
+    ],
+)
+def test_a_form_with_a_mistake_stays_as_old_as_it_was(
+    client: Client, path: str, bad: dict, good: dict, field: str, kept: object
+) -> None:
+    client.fill_in(5)
+    seen = client.version(path)
+    newer = {"phone2": "0912345678"} if field == "phone2" else {field: str(kept)}
+    whole = person_form if field == "phone2" else appointment_form
+    client.save(path, **whole(**newer))
+    again = client.post(path, version=seen, **bad)
+    assert again.status_code == 422
+    assert f'name="version" value="{seen}"' in again.text
+    assert client.post(path, version=seen, **good).status_code == 409
+    assert getattr(client.application(), field) == kept
+
+
+def test_a_password_with_a_mistake_stays_as_old_as_it_was(client: Client) -> None:
+    client.fill_in(4)
+    seen = client.version("/teacher/password")
+    client.save("/teacher/person", **person_form(phone2="0912345678"))
+    again = client.post("/teacher/password", version=seen, password="x", again="x")
+    assert f'name="version" value="{seen}"' in again.text
+
+
 # step 6
 
 
@@ -480,3 +524,35 @@ def test_t101_the_year_s_own_text(client: Client) -> None:
     assert "<li>第二項 &lt;b&gt;</li>" in page
     client.save("/teacher/notices")
     assert client.application().notices_version == 2
+
+
+def renew_notices(client: Client) -> None:
+    async def write(site: Site) -> None:
+        async with site.database.writing() as db:
+            await db.execute("update round set notices = '新', notices_version = 2")
+
+    client.call(write)
+
+
+def test_t102_consent_is_for_the_text_that_was_shown(client: Client) -> None:
+    client.sign_in()
+    shown = client.hidden("/teacher/notices")
+    renew_notices(client)
+    again = client.post("/teacher/notices", **shown)
+    assert again.status_code == 409
+    assert "注意事項已更新，請重新閱讀並同意" in again.text
+    assert "<li>新</li>" in again.text
+    assert client.application().notices_version is None
+    assert client.save("/teacher/notices").headers["location"] == "/teacher/password"
+    assert client.application().notices_version == 2
+
+
+def test_t102_a_text_that_is_new_has_not_been_agreed_to(client: Client) -> None:
+    client.fill_in(4)
+    assert "您已於" in client.get("/teacher/notices").text
+    renew_notices(client)
+    page = client.get("/teacher/notices").text
+    assert "您已於" not in page
+    assert "注意事項已更新" in page
+    assert client.save("/teacher/notices").headers["location"] == "/teacher/appointment"
+    assert "您已於" in client.get("/teacher/notices").text

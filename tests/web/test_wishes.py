@@ -90,6 +90,14 @@ def test_a_change_of_counties_says_first_what_it_drops_t502(at: Desk) -> None:
     assert chosen(at.get()) == ["144601"]
 
 
+def test_counties_with_a_mistake_stay_as_old_as_they_were(at: Desk) -> None:
+    seen = at.stored().version
+    at.save("134601")
+    asked = at.post("/counties", version=seen, county1="14")
+    assert asked.status_code == 200
+    assert f'name="version" value="{seen}"' in asked.text
+
+
 def test_counties_changed_while_a_list_is_under_way_keep_what_they_can(
     at: Desk,
 ) -> None:
@@ -437,6 +445,60 @@ def test_a_save_of_another_step_is_no_conflict(at: Desk) -> None:
     assert at.stored().wishes == ("134601",)
 
 
+def test_a_save_in_an_old_window_leaves_the_draft_of_another(at: Desk) -> None:
+    old = {"version": at.stored().version, "draft": ""}
+    at.do(add="134601")
+    assert at.save("134602", **old).status_code == 303
+    assert at.stored().wishes == ("134602",)
+    page = at.get()
+    assert "志願資料已在別處變更" in page
+    own, saved = page.split('<div class="two">')[1].split("</section>")[:2]
+    assert "和平國小" in own
+    assert "仁愛國小" in saved
+
+
+def test_a_refused_save_in_an_old_window_leaves_the_draft_of_another(at: Desk) -> None:
+    old = {"version": at.stored().version, "draft": ""}
+    at.save("144601")
+    at.do(add="134601")
+    refused = at.save("134602", **old)
+    assert refused.status_code == 409
+    assert "另一個視窗或裝置也有尚未儲存的志願清單" in refused.text
+    assert at.save("134602", "999999", **old).status_code in (409, 422)
+    assert chosen(at.get()) == ["144601", "134601"]
+
+
+def test_a_draft_does_not_overwrite_that_of_another_window(at: Desk) -> None:
+    old = {"version": at.stored().version, "draft": ""}
+    at.do(add="134601")
+    status, told = by_script(at, "/draft", schools="134602", **old)
+    assert (status, told["reason"]) == (409, "draft")
+    assert "另一個視窗或裝置" in str(told["text"])
+    assert chosen(at.get()) == ["134601"]
+
+
+def test_a_page_goes_on_with_the_draft_it_made(at: Desk) -> None:
+    form = {"version": at.stored().version, "draft": ""}
+    for schools_ in ("134601", "134601 134602", "134602"):
+        status, told = by_script(at, "/draft", **{**form, "schools": schools_})
+        assert status == 200
+        form["draft"] = str(told["draft"])
+        at.clock.move(seconds=1)
+    refused, told = by_script(at, "/save", schools="134701 999999", **form)
+    assert refused == 422
+    form["draft"] = str(told["draft"])
+    assert by_script(at, "/save", schools="134701", **form)[0] == 200
+    assert at.sql("select * from wish_draft") == []
+
+
+@pytest.mark.parametrize("action", ["clear", "restore"])
+def test_an_old_page_does_not_undo_the_draft_of_another(at: Desk, action: str) -> None:
+    old = at.draft()
+    at.do(add="134601")
+    assert chosen(at.do(action=action, draft=old)) == ["134601"]
+    assert chosen(at.do(action=action)) == []
+
+
 # the time to fill in
 
 
@@ -525,8 +587,8 @@ def test_a_draft_is_kept_and_doubted(at: Desk) -> None:
     form = {"schools": "134602 134601", "version": version}
     status, told = by_script(at, "/draft", **form)
     assert status == 200
-    assert told == {
-        "doubts": {"134602": ["這所學校沒有您申請的科(類)別，此志願不可能達成"]}
+    assert told["doubts"] == {
+        "134602": ["這所學校沒有您申請的科(類)別，此志願不可能達成"]
     }
     page = at.get()
     assert chosen(page) == ["134602", "134601"]
@@ -544,10 +606,25 @@ def test_a_save_by_script_tells_version_time_and_digest(at: Desk) -> None:
     assert "校驗碼" in str(told["text"])
 
 
+def test_a_save_by_script_leads_on_to_the_check(at: Desk) -> None:
+    form = {"schools": "134601", "version": at.stored().version}
+    assert by_script(at, "/save", then="check", **form)[1]["then"] == "/teacher/check"
+
+
+def test_a_save_by_script_after_the_deadline_says_so(at: Desk) -> None:
+    form = {"schools": "134601", "version": at.stored().version}
+    at.wait(days=10)
+    for path in ("/save", "/draft"):
+        status, told = by_script(at, path, **form)
+        assert (status, told["reason"]) == (409, "closed")
+        assert "目前不在填報期間" in str(told["text"])
+
+
 def test_a_conflict_by_script_keeps_both_lists(at: Desk) -> None:
     seen = at.stored().version
     at.save("134601")
-    assert by_script(at, "/save", schools="134602", version=seen)[0] == 409
+    status, told = by_script(at, "/save", schools="134602", version=seen)
+    assert (status, told["reason"]) == (409, "changed")
     page = at.client.get("/teacher/wishes").text
     assert "仁愛國小" in page
     assert "和平國小" in page

@@ -2,6 +2,7 @@
 // left, the dialog 系統訊息. Pages work without it.
 
 const SECOND = 1000;
+const AGAIN_AFTER = 10 * SECOND;
 
 // Ask 系統訊息; true for 確定.
 export function ask(text) {
@@ -72,10 +73,29 @@ function guardForms() {
   });
 }
 
+// A form that is on its way is not sent again by a second click.
+function sendOnce() {
+  const sent = new Set();
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== "post") {
+      return;
+    }
+    if (sent.has(form)) {
+      event.preventDefault();
+      return;
+    }
+    sent.add(form);
+    setTimeout(() => sent.delete(form), AGAIN_AFTER); // a download leaves the page here
+  });
+  addEventListener("pageshow", () => sent.clear());
+}
+
 function showSummary() {
   document.getElementById("summary")?.focus();
 }
 
 runClock();
 guardForms();
+sendOnce();
 showSummary();

@@ -24,6 +24,9 @@ class Editor {
   #limit = Number(root.dataset.limit);
   #waiting = 0; // the timer of the draft
   #leaving = false;
+  #saving = false;
+  #unkept = false; // the site does not have what this page holds
+  #told = at("#state").textContent; // what the bar says when all is well
   #sent = Promise.resolve(); // the last request: one goes after the other
   #menu = at("#menu");
 
@@ -181,6 +184,7 @@ class Editor {
       this.#change(list, action === "clear" ? "cleared" : "restored");
     } else {
       this.#leaving = true; // the site has the rows that this page lacks
+      at("#restore [name=draft]").value = at("#save [name=draft]").value;
       at("#restore").submit();
     }
   }
@@ -267,8 +271,8 @@ class Editor {
     }
     event.preventDefault();
     const { target, submitter } = event;
-    if (this.#waiting) {
-      await this.keepDraft();
+    if (!(await this.#kept())) {
+      return;
     }
     this.#leaving = true;
     // not at once: a form that is being submitted is not submitted again
@@ -277,43 +281,85 @@ class Editor {
 
   // ---- draft and save
 
+  // Whether the site has what this page holds, once it was sent where need be.
+  async #kept() {
+    return (!this.#waiting && !this.#unkept) || (await this.keepDraft());
+  }
+
   async keepDraft() {
-    clearTimeout(this.#waiting);
-    this.#waiting = 0;
     const answer = await this.#post(root.dataset.draft);
-    if (answer?.ok) {
-      this.#doubts(answer.told);
+    const restored = answer.ok && this.#unkept;
+    this.#unkept = !answer.ok;
+    if (!answer.ok) {
+      const why = answer.told.text ?? words(`why-${answer.reason}`);
+      this.#state(words("unkept", { why }), true);
+      return false;
+    }
+    this.#doubts(answer.told);
+    if (restored) {
+      this.#state(this.#told);
+    }
+    return true;
+  }
+
+  // Save the list, and go on from there for 儲存，完成申請: only once it is saved.
+  async save(then) {
+    if (this.#saving) {
+      return; // pressed twice
+    }
+    this.#saving = true;
+    this.#state(words("saving"));
+    const list = this.#list;
+    const answer = await this.#post(at("#save").action, then);
+    this.#saving = false;
+    if (answer.ok) {
+      this.#done(list, answer.told, then);
+    } else {
+      this.#failed(answer);
     }
   }
 
-  async save() {
+  #done(list, told, then) {
+    this.#saved = list;
+    this.#unkept = false;
+    this.#told = told.text;
+    this.#show();
+    this.#doubts(told);
+    this.#state(told.text);
+    document.querySelector(".times .saved")?.replaceChildren(`✓ ${told.saved}`);
+    if (then === "check" && wishes.same(list, this.#list)) {
+      location.assign(told.then);
+    }
+  }
+
+  #failed({ reason, told }) {
+    if (reason === "changed") {
+      this.#leaving = true;
+      location.reload(); // the page shows both lists, and this one is kept
+    } else if (reason === "refused") {
+      this.#state(told.text, true);
+    } else {
+      const why = told.text;
+      this.#state(why ? words("failed", { why }) : words(reason), true);
+    }
+  }
+
+  // Send the list, after what was sent before: an older draft must not come later. What
+  // the page was made from is read when its turn comes: the answer before may tell more.
+  #post(address, then = "") {
     clearTimeout(this.#waiting);
     this.#waiting = 0;
-    const list = this.#list;
-    this.#state(words("saving"));
-    const answer = await this.#post(at("#save").action);
-    if (!answer) {
-      this.#state(words("offline"), true);
-    } else if (answer.status === 409) {
-      this.#leaving = true;
-      location.reload(); // the page shows both lists
-    } else if (!answer.ok) {
-      this.#state(answer.told.text ?? words("signed-out"), true);
-    } else {
-      this.#saved = list;
-      at("#save [name=version]").value = answer.told.version;
-      this.#show();
-      this.#doubts(answer.told);
-      this.#state(answer.told.text);
-      const frame = document.querySelector(".times .saved");
-      frame?.replaceChildren(`✓ ${answer.told.saved}`);
-    }
-  }
-
-  // Send the list, after what was sent before: an older draft must not come later.
-  #post(address) {
-    const body = new URLSearchParams(new FormData(at("#save")));
-    this.#sent = this.#sent.then(() => send(address, body));
+    const schools = this.#list.join(" ");
+    this.#sent = this.#sent.then(async () => {
+      const body = new URLSearchParams(new FormData(at("#save")));
+      body.set("schools", schools);
+      body.set("then", then);
+      const answer = await send(address, body);
+      for (const name of ["version", "draft"]) {
+        at(`#save [name=${name}]`).value = answer.told[name] ?? body.get(name);
+      }
+      return answer;
+    });
     return this.#sent;
   }
 
@@ -330,17 +376,17 @@ class Editor {
 
   #listenToSave() {
     at("#save").addEventListener("submit", (event) => {
-      if (event.submitter.value === "check") {
-        clearTimeout(this.#waiting);
-        this.#waiting = 0;
-        this.#leaving = true;
-        return;
-      }
       event.preventDefault();
-      this.save();
+      this.save(event.submitter.value);
     });
     // the list under way goes along to the counties, so nothing is left behind
-    at(".about a").addEventListener("click", () => (this.#leaving = true));
+    at(".about a").addEventListener("click", async (event) => {
+      event.preventDefault();
+      if (await this.#kept()) {
+        this.#leaving = true;
+        location.assign(event.target.href);
+      }
+    });
     addEventListener("pageshow", () => (this.#leaving = false));
     addEventListener("pagehide", () => this.#waiting && this.keepDraft());
     addEventListener("beforeunload", (event) => {
@@ -351,7 +397,7 @@ class Editor {
   }
 }
 
-// Give what the site answers; nothing when it cannot be reached.
+// Give what the site answers, and the reason when that is no success.
 async function send(address, body) {
   try {
     const answer = await fetch(address, {
@@ -361,12 +407,22 @@ async function send(address, body) {
       redirect: "manual",
       keepalive: true,
     });
+    if (answer.type === "opaqueredirect") {
+      return { ok: false, reason: "signed-out", told: {} };
+    }
     const json = answer.headers.get("content-type")?.startsWith("application/json");
-    const told = json ? await answer.json() : {};
-    return { ok: answer.ok && json, status: answer.status, told };
+    const told = json ? await answer.json() : { text: titleOf(await answer.text()) };
+    return { ok: answer.ok && json, reason: told.reason ?? "failed", told };
   } catch {
-    return null;
+    return { ok: false, reason: "offline", told: {} };
   }
+}
+
+// What a page of the site says has happened: that it is busy, that its disk is full.
+function titleOf(html) {
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const said = [...page.querySelectorAll("main h1, main p")].slice(0, 2);
+  return said.map((part) => part.textContent).join(" ") || page.body.textContent;
 }
 
 function mapOf(menu, place) {

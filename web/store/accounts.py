@@ -174,6 +174,45 @@ async def sealed_identity(
     return national_id, birth_date
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the card says of a person besides the national ID; the birthday sealed."""
+
+    birth_date: bytes
+    sex: str
+    card_name: str
+    card_name_certain: bool
+
+
+async def set_identity(
+    db: aiosqlite.Connection, account: str, identity: Identity
+) -> None:
+    """Replace what the card says of a person."""
+    await db.execute(
+        "update account set birth_date = :birth_date, sex = :sex, "
+        "card_name = :card_name, card_name_certain = :card_name_certain "
+        "where id = :id",
+        {name: getattr(identity, name) for name in Identity.__slots__}
+        | {"id": account},
+    )
+
+
+async def change_password(
+    db: aiosqlite.Connection,
+    account: str,
+    present: str,
+    password: str,
+    hint: bytes | None,
+) -> bool:
+    """Replace hash and hint; False when another hash than `present` is there."""
+    done = await db.execute(
+        "update account set password = :password, hint = :hint "
+        "where id = :id and password = :present",
+        {"password": password, "hint": hint, "id": account, "present": present},
+    )
+    return done.rowcount == 1
+
+
 async def set_password(db: aiosqlite.Connection, account: str, password: str) -> None:
     """Replace the hash of a password."""
     await db.execute(
@@ -390,6 +429,18 @@ async def count_failure(
     )
     [(failures,)] = rows
     return int(failures)
+
+
+async def take_back(
+    db: aiosqlite.Connection, key: str, most: int, now: datetime
+) -> None:
+    """Take one counted failure back; a refusal for as many as `most` ends with it."""
+    await db.execute(
+        "update throttle set until = 0, failures = "
+        "max(0, case when until > :now then :most else failures end - 1) "
+        "where key = :key",
+        {"key": key, "most": most, "now": to_ms(now)},
+    )
 
 
 async def refuse_until(db: aiosqlite.Connection, key: str, until: datetime) -> None:

@@ -188,29 +188,20 @@ async def save_password(
     seen: int,
     password: str,
     hint: str,
-    present: str | None = None,
 ) -> Application:
-    """Save step 2: the hash of the password, and the hint sealed.
+    """Save step 2: the hash of the first password, and the hint sealed.
 
-    `present` is the hash that was there when the present password was checked; where
-    a reset has replaced it since, that one stays.
+    Where there is one already, that one stays: `accounts.change_password`.
     """
     async with _saving(site, actor, seen, PASSWORD, "password") as save:
         sealed = site.vault.seal(hint, "account.hint", actor.account) if hint else None
         done = await save.db.execute(
             "update account set password = :password, hint = :hint "
-            "where id = :account and password is :present",
-            {
-                "password": password,
-                "hint": sealed,
-                "account": actor.account,
-                "present": present,
-            },
+            "where id = :account and password is null",
+            {"password": password, "hint": sealed, "account": actor.account},
         )
         if done.rowcount == 0:
             raise ChangedElsewhere(seen, save.before.version)
-        if present is not None:
-            await _warn(site, save, "password-changed")
         await save.db.execute(
             "update application set step = max(step, 3) where id = :id", save.keys
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,12 @@ class Draft:
     base: int
     changed: datetime
     schools: tuple[str, ...]
+
+    @property
+    def stamp(self) -> str:
+        """What a page gives back to say that it knows this draft and no newer one."""
+        text = json.dumps([self.base, to_ms(self.changed), self.schools])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 async def draft(db: aiosqlite.Connection, application: str) -> Draft | None:

@@ -84,6 +84,7 @@ async def _stored(site: Site, application: Application) -> dict[str, str]:
         "subject1": subjects[0],
         "subject2": subjects[1],
         "subject3": subjects[2],
+        **forms.as_seen(application.version),
     }
 
 
@@ -120,7 +121,7 @@ async def _show(
         values={name: form.get(name, "") for name in _FIELDS},
         county=county_name(application),
         problems=problems or Problems(),
-        seen=application.version,
+        seen=forms.seen_version(form),
     )
     return await render(request, "appointment.html", page, 422 if problems else 200)
 

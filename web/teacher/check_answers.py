@@ -16,7 +16,12 @@ from jiepin.web.problems import Problems
 from jiepin.web.rendering import render, step_url
 from jiepin.web.site import Site
 from jiepin.web.store import applications
-from jiepin.web.store.applications import WISHES, Application, BadWishes
+from jiepin.web.store.applications import (
+    WISHES,
+    Application,
+    BadWishes,
+    ChangedElsewhere,
+)
 from jiepin.web.teacher import wish_doubts, wish_page, wish_work
 from jiepin.web.teacher.forms import seen_version, typed
 from jiepin.web.teacher.status import (
@@ -78,7 +83,19 @@ async def check_answers(request: Request) -> Response:
         await applications.file(site, visitor.actor, seen)
     except BadWishes as refused:
         return await _page(request, refused.problems)
+    except ChangedElsewhere as changed:
+        if not await _filed_already(site, visitor, changed):
+            raise
     return see(step_url("status"))
+
+
+async def _filed_already(
+    site: Site, visitor: Visitor, changed: ChangedElsewhere
+) -> bool:
+    """Tell whether it was this form that filed: somebody pressed its button twice."""
+    async with site.database.reading() as db:
+        done = await applications.versions(db, visitor.application.id)
+    return changed.found == changed.seen + 1 and done[-1].event == "filed"
 
 
 async def _page(request: Request, problems: Problems = NO_PROBLEMS) -> Response:

@@ -15,6 +15,7 @@ from jiepin.web.guard import address_of
 from jiepin.web.language import _, current
 from jiepin.web.problems import Problem, Problems
 from jiepin.web.rendering import render
+from jiepin.web.settings import Settings
 from jiepin.web.site import Site
 from jiepin.web.store.schools import LEVELS
 from jiepin.web.teacher import forms
@@ -43,6 +44,7 @@ class SignInPage:
 @dataclass(frozen=True, slots=True)
 class HelpPage:
     practice: bool
+    origin: str
 
 
 async def sign_in_page(request: Request) -> Response:
@@ -177,7 +179,8 @@ async def _end_old_session(request: Request) -> None:
 async def help_page(request: Request) -> Response:
     """Explain the first sign-in (首次登入說明)."""
     await find_visitor(request)
-    page = HelpPage(request.app.state.site.settings.practice)
+    settings: Settings = request.app.state.site.settings
+    page = HelpPage(settings.practice, settings.origin)
     return await render(request, "help.html", page)
 
 

@@ -34,8 +34,22 @@ def typed(form: FormData) -> dict[str, str]:
 
 def seen_version(form: Typed) -> int:
     """Return the version that a page was made from; 0 when it does not say."""
-    text = form.get("version", "")
+    return _whole(form, "version")
+
+
+def seen_notices(form: Typed) -> int:
+    """Return the version of the notices that were shown; 0 when it does not say."""
+    return _whole(form, "notices_version")
+
+
+def _whole(form: Typed, field: str) -> int:
+    text = form.get(field, "")
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
+
+
+def as_seen(version: int) -> dict[str, str]:
+    """Return the field that `seen_version` reads, for values that are fresh."""
+    return {"version": str(version)}
 
 
 def read_code(form: Typed) -> str:

@@ -1,7 +1,7 @@
 """設定介聘結果LINE通知服務: linking with LINE, which notices are wanted, what was sent.
 
 LINE leads the browser back with a GET, which must not write; so the page it comes back
-to asks once more, and the POST links.
+to asks once more, and the POST links. All of it waits for a confirmed address (step 4).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from jiepin.web.notify.line import Linking, NotLinked
 from jiepin.web.notify.texts import EVENTS, KINDS
 from jiepin.web.rendering import render
 from jiepin.web.site import Site
-from jiepin.web.store import audit, notices, outbox
+from jiepin.web.store import applications, audit, notices, outbox
 from jiepin.web.store.notices import LINE_KINDS, MAIL_KINDS, Choice
 from jiepin.web.teacher import forms
 from jiepin.web.teacher.steps import see, signed_in
@@ -80,7 +80,7 @@ class LinePage:
     linking: str = ""
 
 
-@signed_in()
+@signed_in(step=applications.APPOINTMENT)
 async def settings(request: Request) -> Response:
     """Show the settings, or save which notices are wanted."""
     site, visitor = _who(request)
@@ -104,17 +104,18 @@ async def settings(request: Request) -> Response:
     return await render(request, "notify.html", page)
 
 
-@signed_in()
+@signed_in(step=applications.APPOINTMENT)
 async def line(request: Request) -> Response:
     """Come back from LINE: ask whether to link (GET), and link (POST)."""
     site, visitor = _who(request)
     linking = _linking(site, visitor)
-    given = forms.typed(await request.form()) or dict(request.query_params)
+    post = request.method == "POST"
+    given = forms.typed(await request.form()) if post else dict(request.query_params)
     code, state = given.get("code", ""), given.get("state", "")
     now = site.clock.now()
     if not code or not linking.expects(state, now):
         return await render(request, "line.html", LinePage("failed"), 400)
-    if request.method == "GET":
+    if not post:
         return await render(request, "line.html", LinePage("ask", code, state))
     try:
         user = await linking.finish(code, state, now)
@@ -126,7 +127,7 @@ async def line(request: Request) -> Response:
     return await render(request, "line.html", LinePage("linked"))
 
 
-@signed_in()
+@signed_in(step=applications.APPOINTMENT)
 async def unlink(request: Request) -> Response:
     """Forget the LINE account."""
     site, visitor = _who(request)

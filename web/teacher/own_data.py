@@ -1,4 +1,7 @@
-"""What the site holds about oneself, to take away, and who has looked at it."""
+"""What the site holds about oneself, to take away, and who has looked at it.
+
+For those alone whose address is confirmed: till then it may be anyone with the card.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ ACTIONS = {
     "sign-in": mark("登入"),
     "sign-in-refused": mark("登入失敗"),
     "notices": mark("同意注意事項"),
+    "device-refused": mark("新電腦驗證碼錯誤"),
+    "device-confirmed": mark("確認新電腦"),
     "password": mark("設定密碼"),
+    "password-changed": mark("更改密碼"),
     "password-reset": mark("重設密碼"),
     "reset-asked": mark("申請密碼重設"),
     "person": mark("儲存基本資料"),
@@ -56,7 +62,7 @@ class OwnDataPage:
     lines: Sequence[Line]
 
 
-@signed_in()
+@signed_in(step=applications.APPOINTMENT)
 async def page(request: Request) -> Response:
     """Show who did what with one's application, newest first."""
     visitor: Visitor = request.state.visitor
@@ -71,13 +77,20 @@ async def page(request: Request) -> Response:
 def _line(entry: audit.Entry, account: str) -> Line:
     return Line(
         moment_text(entry.at, current(), seconds=True),
-        _("您本人") if entry.actor == account else entry.actor,
+        _who(entry.actor, account),
         said(ACTIONS[entry.action]) if entry.action in ACTIONS else entry.action,
         str(entry.detail.get("version", "")),
     )
 
 
-@signed_in()
+def _who(actor: str, account: str) -> str:
+    """Name an actor; nobody is named for what came before any proof of a person."""
+    if not actor:
+        return _("未確認身分者")
+    return _("您本人") if actor == account else actor
+
+
+@signed_in(step=applications.APPOINTMENT)
 async def download(request: Request) -> Response:
     """Give everything held about the visitor as JSON; the audit tells of it."""
     visitor: Visitor = request.state.visitor

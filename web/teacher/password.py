@@ -39,35 +39,53 @@ async def password(request: Request) -> Response:
     """Show the form, or save a password and go on with a new session."""
     visitor: Visitor = request.state.visitor
     if request.method != "POST":
-        return await _show(request, "", Problems())
+        fresh = forms.as_seen(visitor.application.version)
+        return await _show(request, fresh, Problems())
     form = forms.typed(await request.form())
     site: Site = request.app.state.site
     read = forms.read_password(form, await words_about(site, visitor))
     if isinstance(read, Problems):
-        return await _show(request, form.get("hint", ""), read)
-    present = None
+        return await _show(request, form, read)
     if visitor.application.has_password:
-        present = await check_present(request, form, _("目前密碼不符"))
-    if isinstance(present, Problem):
-        return await _show(request, read.hint, Problems((present,)))
+        return await _change(request, form, read)
     hashed = await request.app.state.passwords.hash(read.password)
     saved = await applications.save_password(
-        site, visitor.actor, forms.seen_version(form), hashed, read.hint, present
+        site, visitor.actor, forms.seen_version(form), hashed, read.hint
     )
     answer = see(current_step(saved))
     set_cookie(answer, site, await accounts.renew(site, visitor.session))
     return answer
 
 
-async def _show(request: Request, hint: str, problems: Problems) -> Response:
+async def _change(
+    request: Request, form: forms.Typed, read: forms.NewPassword
+) -> Response:
+    """Replace a password, whatever has become of the application."""
+    wrong = _("目前密碼不符")
+    present = await check_present(request, form, wrong)
+    if isinstance(present, Problem):
+        return await _show(request, form, Problems((present,)))
+    site, visitor = request.app.state.site, request.state.visitor
+    hashed = await request.app.state.passwords.hash(read.password)
+    token = await accounts.change_password(
+        site, visitor.session, hashed, read.hint, present
+    )
+    if token is None:
+        return await _show(request, form, Problems((Problem("present", wrong),)))
+    answer = see(current_step(visitor.application))
+    set_cookie(answer, site, token)
+    return answer
+
+
+async def _show(request: Request, form: forms.Typed, problems: Problems) -> Response:
     application = request.state.visitor.application
     page = PasswordPage(
         change=application.has_password,
-        hint=hint,
+        hint=form.get("hint", "").strip(),
         shortest=SHORTEST,
         advised=ADVISED,
         problems=problems,
-        seen=application.version,
+        seen=forms.seen_version(form),
     )
     return await render(request, "password.html", page, 422 if problems else 200)
 

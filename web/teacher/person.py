@@ -97,6 +97,7 @@ async def _stored(request: Request) -> dict[str, str]:
         "phone1": application.phone1,
         "phone2": application.phone2,
         "email": waiting.email if waiting else application.email,
+        **forms.as_seen(application.version),
     }
 
 
@@ -121,7 +122,7 @@ async def _show(
         confirmed=application.email_confirmed is not None,
         waiting=waiting.email if waiting else "",
         problems=problems,
-        seen=application.version,
+        seen=forms.seen_version(form),
     )
     return await render(request, "person.html", page, 422 if problems else 200)
 

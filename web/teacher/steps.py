@@ -8,10 +8,11 @@ from functools import wraps
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from jiepin.web import access, accounts
 from jiepin.web.accounts import Newcomer, Visitor
+from jiepin.web.language import _
 from jiepin.web.rendering import STEPS, render, step_url
 from jiepin.web.site import Site
 from jiepin.web.store import applications
@@ -25,10 +26,19 @@ SIGN_IN, DEVICE = "/teacher/", "/teacher/device"
 class NotSavedPage:
     """Why a save changed nothing, and where to go on."""
 
-    reason: str  # "closed" or "changed"
+    reason: str  # "closed", "changed" or "draft"
     seen: int
     found: int
     back: str
+
+    @property
+    def text(self) -> str:
+        """What happened, in one line."""
+        return {
+            "closed": _("目前不在填報期間"),
+            "changed": _("資料已在其他視窗變更"),
+            "draft": _("另一個視窗或裝置也有尚未儲存的志願清單"),
+        }[self.reason]
 
 
 async def find_visitor(request: Request) -> Visitor | None:
@@ -97,11 +107,24 @@ async def not_saved(request: Request, error: Exception) -> Response:
         return see(current_step(visitor.application))
     if isinstance(error, applications.Absent):
         raise HTTPException(404)
-    changed = isinstance(error, applications.ChangedElsewhere)
     page = NotSavedPage(
-        reason="changed" if changed else "closed",
+        reason=_reason(error),
         seen=error.seen if isinstance(error, applications.ChangedElsewhere) else 0,
         found=error.found if isinstance(error, applications.ChangedElsewhere) else 0,
         back=step_url(request.url.path.split("/")[2]),
     )
+    if by_script(request):
+        told = {"reason": page.reason, "text": page.text}
+        return JSONResponse(told, status_code=409)
     return await render(request, "not_saved.html", page, status_code=409)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, applications.ChangedElsewhere):
+        return "changed"
+    return "closed" if isinstance(error, applications.Closed) else "draft"
+
+
+def by_script(request: Request) -> bool:
+    """Tell whether a script asks, which reads JSON, and not a form."""
+    return request.headers.get("accept") == "application/json"

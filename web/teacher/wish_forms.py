@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from jiepin.web.teacher import wish_list
 from jiepin.web.teacher.wish_list import Edit, Insert, WishList
 from jiepin.web.teacher.wish_page import View
+from jiepin.web.teacher.wish_work import Seen
 
 Fields = Mapping[str, object]  # form or query; a later field of a name wins
 
@@ -58,6 +59,11 @@ def read_edit(fields: Fields) -> Edit | None:
 def read_schools(fields: Fields) -> WishList:
     """Read the whole list that a page holds; what stands in it twice counts once."""
     return WishList(tuple(dict.fromkeys(text(fields, "schools").split())))
+
+
+def read_seen(fields: Fields) -> Seen:
+    """Read what the page was made from."""
+    return Seen(number(fields, "version", 0), text(fields, "draft"))
 
 
 def read_counties(fields: Fields) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ BEFORE: Final = "before"
 
 INSERT_MODES: Final = (LAST, FIRST, BEFORE)
 MOVES: Final = ("place", "forward", "backward", "first", "last")
-ACTIONS: Final = ("add", "remove", *MOVES, "clear", "restore")
+WHOLE: Final = ("clear", "restore")  # replace the list as a whole
+ACTIONS: Final = ("add", "remove", *MOVES, *WHOLE)
 
 GONE: Final = "gone"  # no longer in the list of schools
 CLOSED: Final = "closed"  # its county takes no transfers to it this year

@@ -173,6 +173,10 @@ def words() -> dict[str, str]:
         "signed-out": _(
             "登入已逾時，尚未儲存。請在另一個分頁重新登入，再回到這一頁按「儲存志願學校」"
         ),
+        "failed": _("尚未儲存，您的清單仍在這一頁。{why}"),
+        "unkept": _("草稿未能保留：{why}"),
+        "why-offline": _("連線中斷"),
+        "why-signed-out": _("請在另一個分頁重新登入"),
     }
 
 
@@ -186,6 +190,7 @@ class ConflictPage:
     own: tuple[Row, ...]
     saved: tuple[Row, ...]
     state: str
+    draft: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,17 +300,21 @@ async def conflict(
     """Return both lists of a conflict."""
     facts = await known(db, application, work.wishes, work.saved)
     own, saved = (rows(list_, facts, {}) for list_ in (work.wishes, work.saved))
-    return ConflictPage(own, saved, state(application))
+    return ConflictPage(own, saved, state(application), work.draft)
 
 
 async def counties(
     db: aiosqlite.Connection,
     application: Application,
     chosen: tuple[str, ...],
+    seen: int,
     ask: bool,
     problems: Problems,
 ) -> CountiesPage:
-    """Return the page of the counties; `ask` lists what the choice would take out."""
+    """Return the page of the counties; `ask` lists what the choice would take out.
+
+    `seen` is the version of the application that `chosen` was made from.
+    """
     settings = await schools.round(db)
     most = settings.max_counties if settings else 0
     gone = WishList()
@@ -320,7 +329,7 @@ async def counties(
         ),
         chosen=chosen,
         n_selects=min(most, N_SELECTS) or N_SELECTS,
-        version=application.version,
+        version=seen,
         dropped=rows(gone, facts, {}),
         first_time=not application.counties,
         problems=problems,

@@ -20,17 +20,31 @@ from jiepin.web.teacher.wish_list import Edit, WishList
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What a page was made from: a version, and the stamp of a draft or none."""
+
+    version: int
+    draft: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """The list under way and the one last saved; the same when nothing is under way.
 
     base      version of the application that the list under way grew from
+    draft     the stamp of the draft that the list comes from, empty when from none
     conflict  the saved list or its counties have changed since, in another window
     """
 
     wishes: WishList
     saved: WishList
     base: int
+    draft: str = ""
     conflict: bool = False
+
+
+class DraftElsewhere(applications.NotSaved):
+    """Another window has a list under way that this page has not seen: it stays."""
 
 
 async def load(db: aiosqlite.Connection, application: Application) -> Work:
@@ -40,17 +54,21 @@ async def load(db: aiosqlite.Connection, application: Application) -> Work:
     if draft is None or draft.schools == application.wishes:
         return Work(saved, saved, application.version)
     untouched = await drafts.untouched_since(db, application, draft.base)
-    return Work(WishList(draft.schools), saved, draft.base, conflict=not untouched)
+    mine = WishList(draft.schools)
+    return Work(mine, saved, draft.base, draft.stamp, conflict=not untouched)
 
 
-async def edit(site: Site, actor: Actor, edit: Edit) -> WishList:
+async def edit(site: Site, actor: Actor, edit: Edit, known: str = "") -> WishList:
     """Do one action on the list under way, and return what it is then.
 
-    Raises WishError when the list does not allow it, BadWishes for a school that cannot
-    be wished, Closed.
+    Only the draft that the page knows is replaced as a whole: DraftElsewhere. Raises
+    WishError when the list does not allow it, BadWishes for a school that cannot be
+    wished, Closed.
     """
     async with _writing(site, actor) as (db, application):
         work = await load(db, application)
+        if edit.action in wish_list.WHOLE and work.draft != known:
+            raise DraftElsewhere
         if edit.action == "add":
             await _check_offered(db, application, edit.school)
         settings = await schools.round(db)
@@ -68,12 +86,26 @@ async def _check_offered(
         raise applications.BadWishes(Problem("wishes", problem))
 
 
-async def keep(site: Site, actor: Actor, base: int, wishes: WishList) -> None:
-    """Keep the list that a page holds as the one under way; raises Closed."""
+async def keep(site: Site, actor: Actor, seen: Seen, wishes: WishList) -> str:
+    """Keep the list that a page holds as the one under way; returns its stamp.
+
+    Raises Closed, DraftElsewhere.
+    """
     async with _writing(site, actor) as (db, application):
         there = await schools.by_codes(db, wishes)
         known = WishList(tuple(code for code in wishes if code in there))
-        await _keep(site, db, application, known, base)
+        if not await _is_known(db, application, seen, known):
+            raise DraftElsewhere
+        return await _keep(site, db, application, known, seen.version)
+
+
+async def _is_known(
+    db: aiosqlite.Connection, application: Application, seen: Seen, wishes: WishList
+) -> bool:
+    """Tell whether the draft may go: the page has seen it, or it says nothing new."""
+    draft = await drafts.draft(db, application.id)
+    said = (wishes.schools, application.wishes)
+    return draft is None or draft.stamp == seen.draft or draft.schools in said
 
 
 async def keep_mine(site: Site, actor: Actor) -> None:
@@ -83,15 +115,17 @@ async def keep_mine(site: Site, actor: Actor) -> None:
         await _keep(site, db, application, work.wishes, application.version)
 
 
-async def save(site: Site, actor: Actor, seen: int, wishes: WishList) -> Application:
+async def save(site: Site, actor: Actor, seen: Seen, wishes: WishList) -> Application:
     """Save the list; raises what applications.save_wishes raises.
 
-    Saves of other steps since the page was loaded are no conflict with this one.
+    Saves of other steps since the page was loaded are no conflict with this one. What
+    another window has under way stays, and will be in conflict with what was saved.
     """
-    seen = await _as_of_now(site, actor, seen)
-    saved = await applications.save_wishes(site, actor, seen, wishes.schools)
+    version = await _as_of_now(site, actor, seen.version)
+    saved = await applications.save_wishes(site, actor, version, wishes.schools)
     async with site.database.writing() as db:
-        await drafts.drop(db, saved.id)
+        if await _is_known(db, saved, seen, wishes):
+            await drafts.drop(db, saved.id)
     return saved
 
 
@@ -143,13 +177,17 @@ async def _keep(
     application: Application,
     wishes: WishList,
     base: int,
-) -> None:
-    """Keep what differs from the saved list; there is nothing to keep otherwise."""
+) -> str:
+    """Keep what differs from the saved list, and return the stamp of the draft.
+
+    Otherwise there is nothing to keep, and no stamp.
+    """
     if wishes.schools == application.wishes:
         await drafts.drop(db, application.id)
-    else:
-        draft = Draft(base, site.clock.now(), wishes.schools)
-        await drafts.keep(db, application.id, draft)
+        return ""
+    draft = Draft(base, site.clock.now(), wishes.schools)
+    await drafts.keep(db, application.id, draft)
+    return draft.stamp
 
 
 @asynccontextmanager

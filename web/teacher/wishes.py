@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -21,13 +23,14 @@ from jiepin.web.store.applications import (
 from jiepin.web.teacher import wish_doubts, wish_page, wish_work
 from jiepin.web.teacher.check_answers import CHECK
 from jiepin.web.teacher.forms import seen_version, typed
-from jiepin.web.teacher.steps import see, signed_in
+from jiepin.web.teacher.steps import by_script, see, signed_in
 from jiepin.web.teacher.wish_forms import (
     address,
     after,
     read_counties,
     read_edit,
     read_schools,
+    read_seen,
     read_view,
 )
 from jiepin.web.teacher.wish_list import (
@@ -37,6 +40,7 @@ from jiepin.web.teacher.wish_list import (
     WishList,
 )
 from jiepin.web.teacher.wish_page import COUNTIES, PAGE, View
+from jiepin.web.teacher.wish_work import DraftElsewhere
 
 NO_PROBLEMS = Problems()
 
@@ -82,8 +86,10 @@ async def edit(request: Request) -> Response:
     if wanted is None:
         return see(address(PAGE, view))
     try:
-        changed = await wish_work.edit(site, visitor.actor, wanted)
-    except (AlreadyChosen, NotChosen):
+        changed = await wish_work.edit(
+            site, visitor.actor, wanted, read_seen(form).draft
+        )
+    except (AlreadyChosen, DraftElsewhere, NotChosen):
         return see(address(PAGE, view))  # another window did it: this shows the list
     except TooManyChoices as error:
         return await _editor(request, view, wish_page.too_many(error.limit))
@@ -106,8 +112,9 @@ async def draft(request: Request) -> Response:
     site, visitor = _who(request)
     form = typed(await request.form())
     held = read_schools(form)
-    await wish_work.keep(site, visitor.actor, seen_version(form), held)
-    return JSONResponse({"doubts": await _doubts(site, visitor.application, held)})
+    stamp = await wish_work.keep(site, visitor.actor, read_seen(form), held)
+    doubts = await _doubts(site, visitor.application, held)
+    return JSONResponse({"draft": stamp, "doubts": doubts})
 
 
 @signed_in(WISHES)
@@ -118,34 +125,44 @@ async def save(request: Request) -> Response:
     """
     site, visitor = _who(request)
     form = typed(await request.form())
-    held, seen = read_schools(form), seen_version(form)
+    held, seen = read_schools(form), read_seen(form)
     to_file = form.get("then") == "check"
     try:
         if to_file:
             require_wishes(held.schools)
         saved = await wish_work.save(site, visitor.actor, seen, held)
     except BadWishes as refused:
-        await wish_work.keep(site, visitor.actor, seen, held)
-        return await _refused(request, refused.problems)
+        stamp = seen.draft
+        with suppress(DraftElsewhere):
+            stamp = await wish_work.keep(site, visitor.actor, seen, held)
+        return await _refused(request, refused.problems, stamp)
     except ChangedElsewhere:
         await wish_work.keep(site, visitor.actor, seen, held)
-        return Response(status_code=409) if _by_script(request) else see(PAGE)
-    if _by_script(request):
-        return await _saved(site, saved, held)
-    return see(CHECK if to_file else PAGE)
+        if by_script(request):
+            raise
+        return see(PAGE)
+    after_it = CHECK if to_file else PAGE
+    if by_script(request):
+        return await _saved(site, saved, held, after_it)
+    return see(after_it)
 
 
-async def _refused(request: Request, problems: Problems) -> Response:
-    if _by_script(request):
+async def _refused(request: Request, problems: Problems, stamp: str) -> Response:
+    if by_script(request):
         text = " ".join(problem.text for problem in problems)
-        return JSONResponse({"text": text}, status_code=422)
+        told = {"reason": "refused", "text": text, "draft": stamp}
+        return JSONResponse(told, status_code=422)
     return await _editor(request, View(), problems)
 
 
-async def _saved(site: Site, saved: Application, held: WishList) -> Response:
+async def _saved(
+    site: Site, saved: Application, held: WishList, after_it: str
+) -> Response:
     return JSONResponse(
         {
             "version": saved.version,
+            "draft": "",
+            "then": after_it,
             "saved": saved_text(saved),
             "text": wish_page.state(saved),
             "doubts": await _doubts(site, saved, held),
@@ -170,16 +187,16 @@ async def counties(request: Request) -> Response:
     if not _editable(request):
         return see(PAGE)
     if request.method == "GET":
-        return await _counties(request, visitor.application.counties)
+        now = visitor.application
+        return await _counties(request, now.counties, now.version)
     form = typed(await request.form())
-    chosen = read_counties(form)
+    chosen, seen = read_counties(form), seen_version(form)
     if form.get("confirmed") != "yes" and await _drops(site, visitor, chosen):
-        return await _counties(request, chosen, ask=True)
+        return await _counties(request, chosen, seen, ask=True)
     try:
-        seen = seen_version(form)
         await wish_work.change_counties(site, visitor.actor, seen, chosen)
     except Refused as refused:
-        return await _counties(request, chosen, problems=refused.problems)
+        return await _counties(request, chosen, seen, problems=refused.problems)
     return see(PAGE)
 
 
@@ -192,13 +209,16 @@ async def _drops(site: Site, visitor: Visitor, chosen: tuple[str, ...]) -> bool:
 async def _counties(
     request: Request,
     chosen: tuple[str, ...],
+    seen: int,
     *,
     ask: bool = False,
     problems: Problems = NO_PROBLEMS,
 ) -> Response:
     site, visitor = _who(request)
     async with site.database.reading() as db:
-        page = await wish_page.counties(db, visitor.application, chosen, ask, problems)
+        page = await wish_page.counties(
+            db, visitor.application, chosen, seen, ask, problems
+        )
     status_code = 422 if problems else 200
     return await render(request, "wish_counties.html", page, status_code)
 
@@ -210,7 +230,3 @@ def _who(request: Request) -> tuple[Site, Visitor]:
 def _editable(request: Request) -> bool:
     site, visitor = _who(request)
     return can(visitor.actor, "edit", visitor.application, site.clock.now())
-
-
-def _by_script(request: Request) -> bool:
-    return request.headers.get("accept") == "application/json"

@@ -456,6 +456,81 @@ def test_a_session_that_ended_loses_nothing(chromium: Browser, site: Served) -> 
     assert site.stored().wishes == ("134601",)
 
 
+def test_a_draft_that_is_not_kept_is_told_of(chromium: Browser, site: Served) -> None:
+    page = edit(chromium, site, DESK)
+    page.context.clear_cookies()
+    pick(page, "和平")
+    told(page, "草稿未能保留：請在另一個分頁重新登入")
+    page.context.add_cookies([site.cookie])
+    page.context.set_offline(True)
+    pick(page, "仁愛")
+    told(page, "草稿未能保留：連線中斷")
+    page.context.set_offline(False)
+    with page.expect_response("**/wishes/draft"):
+        pick(page, "青山")
+    told(page, "志願清單尚未儲存過")
+
+
+def test_a_draft_of_another_window_stays(chromium: Browser, site: Served) -> None:
+    one, other = edit(chromium, site, DESK), edit(chromium, site, PHONE)
+    with one.expect_response("**/wishes/draft"):
+        pick(one, "和平")
+    pick(other, "仁愛")
+    told(other, "草稿未能保留：另一個視窗或裝置也有尚未儲存的志願清單")
+    save(other)
+    assert site.stored().wishes == ("134602",)
+    other.reload()
+    expect(other.locator("h1")).to_have_text("志願資料已在別處變更")
+
+
+def test_nothing_is_left_behind_for_the_check(chromium: Browser, site: Served) -> None:
+    page = edit(chromium, site, DESK)
+    pick(page, "和平")
+    page.context.clear_cookies()
+    page.locator("#save button[value=check]").click()
+    told(page, "登入已逾時，尚未儲存")
+    assert listed(page) == ["和平國小"]
+    page.context.add_cookies([site.cookie])
+    page.locator("#save button[value=check]").click()
+    page.wait_for_url("**/teacher/check")
+    assert site.stored().wishes == ("134601",)
+
+
+def test_a_save_after_the_deadline_says_so(chromium: Browser, site: Served) -> None:
+    page = edit(chromium, site, DESK)
+    pick(page, "和平")
+    site.sql("update application set state = 'approved'")
+    page.locator("#save button[value=stay]").click()
+    told(page, "尚未儲存，您的清單仍在這一頁。目前不在填報期間")
+    assert listed(page) == ["和平國小"]
+
+
+def test_a_busy_site_is_no_ended_session(chromium: Browser, site: Served) -> None:
+    page = edit(chromium, site, DESK)
+    pick(page, "和平")
+    busy = "<main><h1>請稍候</h1><p>目前人數眾多。</p></main>"
+    answer = {"status": 503, "content_type": "text/html; charset=utf-8", "body": busy}
+    page.route("**/wishes/save", lambda route: route.fulfill(**answer))
+    page.locator("#save button[value=stay]").click()
+    told(page, "尚未儲存，您的清單仍在這一頁。請稍候 目前人數眾多。")
+
+
+def test_a_double_click_files_once(chromium: Browser, site: Served) -> None:
+    page = edit(chromium, site, DESK)
+    pick(page, "和平")
+    page.locator("#save button[value=check]").click()
+    page.wait_for_url("**/teacher/check")
+    posts: list[str] = []
+    page.on("request", lambda sent: sent.method == "POST" and posts.append(sent.url))
+    page.locator("main form button").dblclick()
+    page.wait_for_url("**/teacher/status")
+    assert len(posts) == 1
+    assert site.stored().state == "filed"
+    page.go_back()
+    page.locator("main form button").click()
+    page.wait_for_url("**/teacher/status")
+
+
 def test_a_site_that_cannot_be_reached_loses_nothing(
     chromium: Browser, site: Served
 ) -> None:
