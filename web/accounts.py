@@ -359,8 +359,9 @@ async def _admit(
             id_ = await _create(site, db, attempt, person.year, person.lookup, county)
         else:
             id_, county = account.id, account.county
-            if account.password is None:
+            if account.password is None:  # the newest reading counts, and it alone
                 await store.set_identity(db, id_, _identity(site, id_, attempt.reading))
+                await store.end_sessions(db, id_)
             if fresh is not None:
                 await store.set_password(db, id_, fresh)
         first = account is None or account.password is None

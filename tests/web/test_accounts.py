@@ -314,6 +314,15 @@ def test_the_newest_card_counts_until_there_is_a_password(client: Client) -> Non
     assert (saved.sex, saved.card_name) == (LIN.sex, LIN.name)
 
 
+def test_a_sign_in_without_a_password_ends_the_one_before(client: Client) -> None:
+    client.sign_in()
+    assert client.get("/teacher/notices").status_code == 200
+    owner = client.elsewhere()
+    owner.sign_in()
+    assert owner.get("/teacher/notices").status_code == 200
+    assert client.get("/teacher/notices").headers["location"] == "/teacher/"
+
+
 def test_another_birthday_is_refused_once_there_is_a_password(client: Client) -> None:
     client.fill_in(4)
     other = replace(LIN, birth_date=date(1970, 1, 1))
