@@ -98,10 +98,10 @@ class Desk:
 
         What a page sends is written down cut short and escaped.
         """
-        origin, path = origin[:LONGEST_SHOWN], path[:LONGEST_SHOWN]
         event = self._event(origin, refusal)
         if event["at"] != self.refused.get("at"):  # one line a second
-            log.warning("refused: %s, %r %r", refusal.code, path, origin)
+            shown = path[:LONGEST_SHOWN], event["origin"]
+            log.warning("refused: %s, %r %r", refusal.code, *shown)
         self.refused = event
 
     def _event(self, origin: str, error: ReaderError | None) -> dict[str, str]:
