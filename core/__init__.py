@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from jiepin.core.comparison import Change, Comparison, Setting, compare
+from jiepin.core.defaults import dependents, void
 from jiepin.core.errors import BadRound, BadRules, JiepinError, Problem
 from jiepin.core.explain import Explanation, explain
 from jiepin.core.mechanisms.staged import solve
@@ -13,6 +15,8 @@ from jiepin.core.verify import Verification, verify
 __all__ = [
     "BadRound",
     "BadRules",
+    "Change",
+    "Comparison",
     "Explanation",
     "JiepinError",
     "Limits",
@@ -20,9 +24,13 @@ __all__ = [
     "Problem",
     "Round",
     "Rules",
+    "Setting",
     "Stage",
     "Verification",
+    "compare",
+    "dependents",
     "explain",
     "solve",
     "verify",
+    "void",
 ]

@@ -21,7 +21,8 @@ JiepinError
 ├── BadDirectory        a school directory of the Ministry cannot be read
 ├── BadArgument         a number or a word given to a function is not possible
 ├── UnknownTeacher      no such teacher in the round
-└── FolderInTheWay      the folder to write holds something else
+├── FolderInTheWay      the folder to write holds something else
+└── FileInTheWay        the file to write is something else
 """
 
 from __future__ import annotations
@@ -365,6 +366,12 @@ class FolderInTheWay(Refusal):
     """The folder to be written exists and holds something that is not ours."""
 
     zh = "無法寫入該處，沒有寫入任何檔案；請指定新的或空的資料夾"
+
+
+class FileInTheWay(Refusal):
+    """The file to be written exists and is something that is not ours."""
+
+    zh = "無法寫入該檔，沒有寫入任何檔案；請指定新的檔名"
 
 
 class UnknownColumnsWarning(UserWarning):

@@ -1,4 +1,4 @@
-"""Writing a folder whole or not at all."""
+"""Writing a folder or a file whole or not at all."""
 
 from __future__ import annotations
 
@@ -43,6 +43,38 @@ def _folder_beside(folder: Path) -> Path:
         raise errors.FolderInTheWay(
             f"{folder} cannot be made: {error.strerror}; name another folder to write"
         ) from None
+
+
+def write_file(file: Path, text: str, mark: str) -> None:
+    """Write a text file whole or not at all; `text` begins with `mark`.
+
+    A file that is there already is replaced if it begins with the same mark, and so is
+    of the same kind; anything else there raises FileInTheWay.
+    """
+    assert text.startswith(mark)
+    check_file_replaceable(file, mark)
+    file = file.resolve()
+    home = _folder_beside(file)
+    try:
+        (home / "new").write_text(text, "utf-8", newline="")
+        (home / "new").replace(file)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def check_file_replaceable(file: Path, mark: str) -> None:
+    """Raise FileInTheWay if writing `file` would destroy something of another kind."""
+    if not file.exists():
+        return
+    start = b""
+    if file.is_file():
+        with file.open("rb") as there:
+            start = there.read(len(mark.encode()))
+    if start != mark.encode():
+        raise errors.FileInTheWay(
+            f"{file} is something else, which would be lost; "
+            "name a file that is new or of the same kind"
+        )
 
 
 def check_replaceable(folder: Path, replaceable: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from jiepin.web import demo
-from jiepin.web.access import Actor
+from jiepin.web.access import NOBODY, Actor
 from jiepin.web.app import create_app
 from jiepin.web.card import from_base64
 from jiepin.web.clock import SetClock
@@ -169,6 +169,7 @@ class Client:
     http: TestClient
     clock: SetClock
     device: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    actor: Actor = NOBODY  # of the staff who is signed in, see staff_site
 
     def __post_init__(self) -> None:
         self.http.headers["sec-fetch-site"] = "same-origin"

@@ -7,21 +7,78 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 Kind = Literal["nobody", "teacher", "county", "host"]
-Action = Literal["see", "edit", "print", "export", "notify"]
+Role = Literal["", "clerk", "reviewer", "head"]
+Action = Literal[
+    "see",
+    "edit",
+    "print",
+    "export",
+    "notify",
+    # of a county, about an application
+    "review",  # enter points, checks and notes
+    "decide",  # approve, return, reject, undo
+    "unlock",  # lift a lock, mail a new password, read the own audit about it
+    # of a county, about its own matters
+    "schools",
+    "roster",
+    "staff",
+    "audit",
+    # of the host, about the round
+    "set-up",
+    "freeze",
+    "run",
+    "approve",
+    "publish",
+    "correct",
+    "archive",
+]
 
 # states in which the teacher's own data may still change
 _OPEN_STATES = ("filling", "filed", "returned")
+_SEEN_BY_STAFF: frozenset[Action] = frozenset(("see", "print", "export"))
+_OF_COUNTY: dict[Action, tuple[Role, ...]] = {
+    "see": ("clerk", "reviewer", "head"),
+    "export": ("clerk", "reviewer", "head"),
+    "schools": ("clerk", "head"),
+    "roster": ("clerk", "head"),
+    "staff": ("head",),
+    "audit": ("clerk", "reviewer", "head"),
+}
+_OF_APPLICATION: dict[Action, tuple[Role, ...]] = {
+    "review": ("clerk", "reviewer", "head"),
+    "decide": ("reviewer", "head"),
+    "unlock": ("clerk", "head"),
+}
+_OF_ROUND: dict[Action, tuple[Role, ...]] = {
+    "see": ("clerk", "reviewer", "head"),
+    "export": ("clerk", "reviewer", "head"),
+    "audit": ("clerk", "reviewer", "head"),
+    "set-up": ("clerk", "head"),
+    "freeze": ("clerk", "head"),
+    "run": ("clerk", "head"),
+    "approve": ("clerk", "reviewer", "head"),
+    "publish": ("head",),
+    "correct": ("clerk", "head"),
+    "archive": ("head",),
+    "staff": ("head",),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody who does something: a teacher by account, staff by county and level."""
+    """Somebody who does something: a teacher by account, staff by county and level.
+
+    `account` is the id of the teacher's account or of the member of staff; `levels`
+    are those that staff act for.
+    """
 
     kind: Kind
     account: str = ""
     year: int = 0
     level: str = ""
     county: str = ""
+    role: Role = ""
+    levels: tuple[str, ...] = ()
 
 
 NOBODY = Actor("nobody")
@@ -33,29 +90,137 @@ class Subject(Protocol):
     @property
     def account(self) -> str: ...
     @property
+    def county(self) -> str: ...
+    @property
+    def level(self) -> str: ...
+    @property
     def state(self) -> str: ...
     @property
     def fill_opens(self) -> datetime | None: ...
     @property
     def fill_closes(self) -> datetime | None: ...
+    @property
+    def review_opens(self) -> datetime | None: ...
+    @property
+    def review_closes(self) -> datetime | None: ...
+    @property
+    def frozen(self) -> datetime | None: ...
+    @property
+    def correcting(self) -> datetime | None: ...
 
 
-def can(actor: Actor, action: Action, object_: Subject, now: datetime) -> bool:
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One county's matters at one level, or at all levels ('').
+
+    `frozen`: since when the round is; schools and rosters change no more.
+    """
+
+    county: str
+    level: str = ""
+    frozen: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The matters of the host: one year's round."""
+
+    year: int
+    frozen: datetime | None = None
+
+
+def can(
+    actor: Actor, action: Action, object_: Subject | Scope | Round, now: datetime
+) -> bool:
     """Tell whether somebody may do this to that, at this moment.
 
     Teachers see their own application alone, and change it while the window of their
-    level is open and it has not been approved. Staff have no end yet: they may nothing.
+    level is open and it has not been approved; one returned for correction as long as
+    it is reviewed. Staff of a county see what belongs to
+    it at their levels, review while the window of the review is open or the host has
+    opened one application for correction, and change schools and rosters until the
+    round is frozen. The host sees every county and alone looks after the round.
     """
-    if actor.kind != "teacher" or not actor.account:
+    if not actor.account:
         return False
-    if actor.account != object_.account:
+    if isinstance(object_, Round):
+        return actor.kind == "host" and _has_role(actor, action, _OF_ROUND)
+    if isinstance(object_, Scope):
+        return _can_in_county(actor, action, object_)
+    if actor.kind == "teacher":
+        return _can_as_teacher(actor, action, object_, now)
+    return _can_as_staff(actor, action, object_, now)
+
+
+def _has_role(
+    actor: Actor, action: Action, allowed: dict[Action, tuple[Role, ...]]
+) -> bool:
+    return actor.role in allowed.get(action, ())
+
+
+def _can_as_teacher(
+    actor: Actor, action: Action, application: Subject, now: datetime
+) -> bool:
+    if actor.account != application.account:
         return False
     if action == "edit":
-        return object_.state in _OPEN_STATES and window_open(object_, now)
-    return True
+        return application.state in _OPEN_STATES and edit_open(application, now)
+    return action in ("see", "print", "export", "notify")
+
+
+def _can_in_county(actor: Actor, action: Action, scope: Scope) -> bool:
+    if actor.kind == "host":
+        return action in _SEEN_BY_STAFF
+    if actor.kind != "county" or actor.county != scope.county:
+        return False
+    if scope.level and scope.level not in actor.levels:
+        return False
+    if action in ("schools", "roster") and scope.frozen is not None:
+        return False
+    return _has_role(actor, action, _OF_COUNTY)
+
+
+def _can_as_staff(
+    actor: Actor, action: Action, application: Subject, now: datetime
+) -> bool:
+    if actor.kind == "host":
+        return action in _SEEN_BY_STAFF
+    if actor.kind != "county" or actor.county != application.county:
+        return False
+    if application.level not in actor.levels:
+        return False
+    if action in _SEEN_BY_STAFF:
+        return True
+    if action in ("review", "decide") and not review_open(application, now):
+        return False
+    return _has_role(actor, action, _OF_APPLICATION)
 
 
 def window_open(object_: Subject, now: datetime) -> bool:
     """Tell whether the time to fill in is on; the moment of closing is closed."""
-    opens, closes = object_.fill_opens, object_.fill_closes
+    return _within(object_.fill_opens, object_.fill_closes, now)
+
+
+def edit_open(object_: Subject, now: datetime) -> bool:
+    """Tell whether a teacher's own data may change now.
+
+    What was returned for correction may be mended as long as the review is on.
+    """
+    if object_.frozen is not None:
+        return False
+    returned = object_.state == "returned"
+    return window_open(object_, now) or (returned and review_open(object_, now))
+
+
+def review_open(object_: Subject, now: datetime) -> bool:
+    """Tell whether an application may be reviewed now.
+
+    After the freeze only one that the host has opened for correction.
+    """
+    if object_.frozen is not None:
+        return object_.correcting is not None
+    return _within(object_.review_opens, object_.review_closes, now)
+
+
+def _within(opens: datetime | None, closes: datetime | None, now: datetime) -> bool:
     return opens is not None and closes is not None and opens <= now < closes

@@ -22,7 +22,7 @@ from jiepin.web.clock import to_ms
 from jiepin.web.passwords import Busy, Passwords
 from jiepin.web.site import Site
 from jiepin.web.store import accounts as store
-from jiepin.web.store import applications, audit, schools
+from jiepin.web.store import applications, audit, schools, staff
 from jiepin.web.store.applications import Application
 from jiepin.web.vault import digest
 
@@ -92,9 +92,13 @@ class Presence:
     def touch(self, token: bytes, now: datetime) -> None:
         self._seen[token] = now
 
+    def seen(self, token: bytes, otherwise: datetime) -> datetime:
+        """Return when a session was seen here last."""
+        return self._seen.get(token, otherwise)
+
     def last(self, session: store.Session) -> datetime:
         """Return when a session was seen last."""
-        return max(session.seen, self._seen.get(session.token, session.seen))
+        return max(session.seen, self.seen(session.token, session.seen))
 
     def forget(self, token: bytes) -> None:
         self._seen.pop(token, None)
@@ -104,16 +108,31 @@ class Presence:
         since = now - timedelta(minutes=10)
         return sum(moment > since for moment in self._seen.values())
 
-    async def flush(self, site: Site) -> None:
-        """Write to the database who was seen when, and forget what has ended."""
-        now = site.clock.now()
+    def taken(self, now: datetime) -> list[tuple[bytes, datetime]]:
+        """Return who was seen when, and forget what has ended since."""
         seen = list(self._seen.items())
-        async with site.database.writing() as db:
-            await store.saw_sessions(db, seen)
-            await store.forget_old(db, now, now - IDLE, now - ABSOLUTE, now - LOCK)
         for token, moment in seen:
             if moment < now - IDLE:
                 self.forget(token)
+        return seen
+
+
+async def flush(site: Site, presence: Presence) -> None:
+    """Write to the database who was seen when, and delete what has ended."""
+    now = site.clock.now()
+    seen = presence.taken(now)
+    async with site.database.writing() as db:
+        await store.saw_sessions(db, seen)
+        await store.forget_old(db, now, now - IDLE, now - ABSOLUTE, now - LOCK)
+
+
+async def flush_staff(site: Site, presence: Presence) -> None:
+    """Write to the database which staff was seen when."""
+    now = site.clock.now()
+    seen = presence.taken(now)
+    async with site.database.writing() as db:
+        await staff.saw_sessions(db, seen)
+        await staff.forget_old_sessions(db, now - IDLE, now - ABSOLUTE)
 
 
 # the card

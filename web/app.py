@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jiepin.web import demo, language
+from jiepin.web import accounts, demo, language
 from jiepin.web.accounts import Presence
 from jiepin.web.clock import Clock, SystemClock
 from jiepin.web.fragments import Fragments
@@ -32,6 +32,8 @@ from jiepin.web.passwords import Busy, Passwords
 from jiepin.web.rendering import STATIC, make_environment, render
 from jiepin.web.settings import Settings
 from jiepin.web.site import Site
+from jiepin.web.staff import desk
+from jiepin.web.staff.menu import MENUS, end_of_path
 from jiepin.web.store.applications import NotSaved
 from jiepin.web.store.database import Database
 from jiepin.web.teacher import (
@@ -156,7 +158,7 @@ def create_app(
                 yield
             finally:
                 await _stop(running)
-                await app.state.presence.flush(app.state.site)
+                await _flush(app)
         finally:
             await database.close()
 
@@ -170,7 +172,7 @@ def create_app(
             Middleware(Faults),
         ],
         exception_handlers={
-            NotSaved: not_saved,
+            NotSaved: _not_saved,
             Busy: _busy,
             ClientDisconnect: _gone,
             sqlite3.OperationalError: _no_room,
@@ -181,6 +183,7 @@ def create_app(
     app.state.templates = make_environment()
     app.state.passwords = Passwords()
     app.state.presence = Presence()
+    app.state.staff_presence = Presence()
     app.state.fragments = Fragments()
     return app
 
@@ -242,9 +245,14 @@ async def _tend(app: Starlette) -> None:
     while True:
         await asyncio.sleep(TEND_EVERY)
         try:
-            await app.state.presence.flush(app.state.site)
+            await _flush(app)
         except Exception:
             log.exception("tending failed; trying again in a minute")
+
+
+async def _flush(app: Starlette) -> None:
+    await accounts.flush(app.state.site, app.state.presence)
+    await accounts.flush_staff(app.state.site, app.state.staff_presence)
 
 
 async def _stop(running: Sequence[asyncio.Task[None]]) -> None:
@@ -253,6 +261,12 @@ async def _stop(running: Sequence[asyncio.Task[None]]) -> None:
     for task in running:
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def _not_saved(request: Request, error: Exception) -> Response:
+    """Answer to a save that changed nothing, in the way of the end it was made at."""
+    of_staff = end_of_path(request.url.path) in MENUS
+    return await (desk.not_saved if of_staff else not_saved)(request, error)
 
 
 async def _busy(request: Request, _error: Exception) -> Response:

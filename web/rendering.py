@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -19,8 +20,10 @@ from jiepin.web.accounts import Visitor
 from jiepin.web.guard import address_of
 from jiepin.web.language import _, mark, said
 from jiepin.web.site import Site
+from jiepin.web.staff.menu import END_NAMES, MENUS, ROLE_NAMES, end_of_path
 from jiepin.web.store import schools
 from jiepin.web.store.applications import APPOINTMENT, Application
+from jiepin.web.store.staff import Member
 
 LEVEL_NAMES = {
     "junior-high": mark("國中"),
@@ -48,8 +51,25 @@ class FlowItem:
 
 
 @dataclass(frozen=True, slots=True)
+class MenuItem:
+    """One item of the staff's menu; `here`: the page is below it."""
+
+    label: str
+    url: str
+    here: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Shell:
-    """The frame of a page: everything that is not the page's own matter."""
+    """The frame of a page: everything that is not the page's own matter.
+
+    `end` is the part of the address that tells the end: teacher, city, host or none.
+    """
+
+    end: str
+    end_name: str
+    staff: str
+    menu: tuple[MenuItem, ...]
 
     language: str
     html_lang: str
@@ -122,13 +142,20 @@ async def render(
 async def _shell(request: Request) -> Shell:
     site: Site = request.app.state.site
     visitor: Visitor | None = getattr(request.state, "visitor", None)
+    member: Member | None = getattr(request.state, "member", None)
     now = site.clock.now()
     async with site.database.reading() as db:
         settings = await schools.round(db)
+        counties = await schools.counties(db) if member else {}
     application = visitor.application if visitor else None
     closes = application.fill_closes if application else None
     spoken = language.current()
+    end = end_of_path(request.url.path)
     return Shell(
+        end=end,
+        end_name=said(END_NAMES[end]) if end in END_NAMES else "",
+        staff=_staff(member, counties) if member else "",
+        menu=_menu(end, request.url.path) if member else (),
         language=spoken,
         html_lang=language.HTML_LANG[spoken],
         practice=site.settings.practice,
@@ -136,7 +163,7 @@ async def _shell(request: Request) -> Shell:
         organiser=settings.organiser if settings else "",
         path=request.url.path,
         signed_in=visitor is not None,
-        system=_system_line(request, now) if visitor else "",
+        system=_system_line(request, now) if visitor or member else "",
         level=said(LEVEL_NAMES[application.level]) if application else "",
         applicant=_applicant(application) if application else "",
         flow=_flow(application, request.url.path) if application else (),
@@ -150,6 +177,24 @@ async def _shell(request: Request) -> Shell:
         in_period=application is not None and window_open(application, now),
         own_data=application is not None and application.step >= APPOINTMENT,
         saved=saved_text(application) if application else "",
+    )
+
+
+def _staff(member: Member, counties: Mapping[str, schools.County]) -> str:
+    """Say who sits at the desk: county, levels, role and name."""
+    levels = _("、").join(said(LEVEL_NAMES[level]) for level in member.levels)
+    parts = [levels, said(ROLE_NAMES[member.role]), member.name]
+    if member.county:
+        county = counties[member.county]
+        english = language.current() == language.ENGLISH
+        parts.insert(0, county.name_en if english else county.name)
+    return " ".join(parts)
+
+
+def _menu(end: str, path: str) -> tuple[MenuItem, ...]:
+    return tuple(
+        MenuItem(said(label), url, path == url or path.startswith(url + "/"))
+        for url, label in MENUS[end]
     )
 
 

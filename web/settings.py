@@ -94,6 +94,11 @@ class Settings:
         return "__Host-sid" if self.secure else "sid"
 
     @property
+    def staff_cookie(self) -> str:
+        """The name of the cookie of the staff's session: both may be signed in."""
+        return "__Host-staff" if self.secure else "staff"
+
+    @property
     def database(self) -> Path:
         return self.data / "jiepin.db"
 

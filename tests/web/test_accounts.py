@@ -475,7 +475,7 @@ def test_being_seen_reaches_the_database_later(client: Client) -> None:
     client.get("/teacher/notices")
 
     async def flush(site: Site) -> int:
-        await client.app.state.presence.flush(site)
+        await accounts.flush(site, client.app.state.presence)
         async with site.database.reading() as db:
             [[seen]] = await db.execute_fetchall(
                 "select seen from session where account is not null"

@@ -81,7 +81,7 @@ def test_an_open_challenge_is_not_swept(client: Client) -> None:
 
 def tend(client: Client) -> None:
     async def flush(site: Site) -> None:
-        await client.app.state.presence.flush(site)
+        await accounts.flush(site, client.app.state.presence)
 
     client.call(flush)
 

@@ -89,7 +89,8 @@ def test_points_appear_once_there_are_any(filed: Client) -> None:
     async def assess(site: Site) -> None:
         async with site.database.writing() as db:
             await db.executemany(
-                "insert into points values ((select id from application), ?, ?)",
+                "insert into points (application, item, value) "
+                "select id, ?, ? from application",
                 [("reason1", 500), ("reason2", 0), ("studies", 225)],
             )
 

@@ -57,12 +57,14 @@ def write(client: Client, statement: str, *rows: tuple[object, ...]) -> None:
 def give_points(client: Client) -> None:
     id_ = client.application().id
     rows = [(id_, item, value) for item, value in POINTS.items()]
-    write(client, "insert into points values (?, ?, ?)", *rows)
+    write(
+        client, "insert into points (application, item, value) values (?, ?, ?)", *rows
+    )
 
 
 def decide(client: Client, result: tuple[object, ...]) -> None:
     row = (client.application().id, *result)
-    write(client, "insert into result values (?, ?, ?, ?, ?)", row)
+    write(client, "insert into result values (?, ?, ?, ?, ?, '')", row)
 
 
 def publish(client: Client, after: timedelta) -> None:

@@ -101,7 +101,16 @@ class Application:
     has_password: bool
     fill_opens: datetime | None
     fill_closes: datetime | None
+    review_opens: datetime | None
+    review_closes: datetime | None
     result_opens: datetime | None
+    frozen: datetime | None
+    correcting: datetime | None
+    review_version: int
+    reviewed: int | None
+    sheet_checked: int | None
+    review_note: str
+    language: str
     county_name: str
     county_name_en: str
     school_name: str
@@ -147,6 +156,14 @@ class Result:
     school: str | None
     subject: str | None
     choice: int | None
+
+
+async def by_id(db: aiosqlite.Connection, application: str) -> Application | None:
+    """Return an application."""
+    rows = await db.execute_fetchall(
+        "select * from application_whole where id = :id", {"id": application}
+    )
+    return next((from_row(row) for row in rows), None)
 
 
 async def of_account(db: aiosqlite.Connection, account: str) -> Application | None:
@@ -488,9 +505,9 @@ async def _keep_version(save: _Save, actor: access.Actor, event: str) -> Applica
     """Raise the version, keep what it holds, and note it in the audit."""
     keys = save.keys | {"seen": save.before.version}
     await save.db.execute(
-        "update application set version = version + 1, saved = :now "
-        "where id = :id and version = :seen",
-        keys,
+        "update application set version = version + 1, saved = :now, "
+        "language = :language where id = :id and version = :seen",
+        keys | {"language": current()},
     )
     saved = await of_account(save.db, save.before.account)
     assert saved is not None  # it is being saved
@@ -545,15 +562,19 @@ async def tell(
     version: int,
     payload: dict[str, Any],
     now: datetime,
+    *,
+    by_staff: bool = False,
 ) -> None:
     """Put notices for the applicant into the outbox, once per event and version.
 
     A mail goes to `to` of the payload or else to the confirmed address; LINE, where it
-    is linked, is told that something happened, never what.
+    is linked, is told that something happened, never what. What staff did is told in
+    the language that the applicant saved in last.
     """
+    language = application.language if by_staff else current()
     common = {
         "to": application.email,
-        "language": current(),
+        "language": language,
         "name": application.name or application.card_name,
         "level": application.level,
         "year": application.year,
@@ -568,7 +589,7 @@ async def tell(
             application.id,
             application.county,
             version,
-            letter if channel == "mail" else {"language": current()},
+            letter if channel == "mail" else {"language": language},
         )
         await outbox.add(db, site.vault, message, now)
 
@@ -639,7 +660,11 @@ _MOMENTS = (
     "filed",
     "fill_opens",
     "fill_closes",
+    "review_opens",
+    "review_closes",
     "result_opens",
+    "frozen",
+    "correcting",
 )
 
 

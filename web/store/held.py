@@ -28,6 +28,18 @@ class Computer:
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What the review wrote beside the points: answers, notes, a place not taken up."""
+
+    checks: tuple[tuple[str, str, str], ...]  # item, answer, note
+    notes: tuple[tuple[str, str], ...]  # item of the points, note
+    note: str
+    numbers: tuple[str, ...]  # in frozen rounds
+    dropped_out: tuple[str, ...]  # reasons
+    barred_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """What is held of an account. Secrets are told of, not told: there or not."""
 
@@ -40,6 +52,7 @@ class Held:
     email_to_prove: str | None
     sessions: tuple[SignedIn, ...]
     computers: tuple[Computer, ...]
+    reviewed: Reviewed
 
 
 async def of_account(db: aiosqlite.Connection, account: str) -> Held:
@@ -77,4 +90,43 @@ async def of_account(db: aiosqlite.Connection, account: str) -> Held:
             Computer(key, from_ms(at), maybe_from_ms(confirmed))
             for key, at, confirmed in computers
         ),
+        reviewed=await _reviewed(db, account),
+    )
+
+
+async def _reviewed(db: aiosqlite.Connection, account: str) -> Reviewed:
+    [row] = await db.execute_fetchall(
+        "select id, review_note, (select max(until) from bar "
+        "where bar.application = application.id) as until "
+        "from application where account = :account",
+        {"account": account},
+    )
+    keys = {"id": row["id"]}
+    checks = await db.execute_fetchall(
+        "select item, answer, note from review_check where application = :id "
+        "order by item",
+        keys,
+    )
+    notes = await db.execute_fetchall(
+        "select item, note from points where application = :id and note != '' "
+        "order by item",
+        keys,
+    )
+    numbers = await db.execute_fetchall(
+        "select distinct number from snapshot_teacher where application = :id "
+        "order by number",
+        keys,
+    )
+    reasons = await db.execute_fetchall(
+        "select reason from dropout where application = :id and undone is null "
+        "order by id",
+        keys,
+    )
+    return Reviewed(
+        checks=tuple((item, answer, note) for item, answer, note in checks),
+        notes=tuple((item, note) for item, note in notes),
+        note=row["review_note"],
+        numbers=tuple(number for (number,) in numbers),
+        dropped_out=tuple(reason for (reason,) in reasons),
+        barred_until=maybe_from_ms(row["until"]),
     )

@@ -26,6 +26,8 @@ class RoundSettings:
     """The settings of the year's round; 0 choices mean any number.
 
     `notices` is the text of step 1, one item a line; empty means the usual text.
+    `rules` is a rule set in TOML; empty means the usual preset. `frozen`: since when
+    nobody may edit; `purged`: since when personal data is gone.
     """
 
     year: int
@@ -37,6 +39,12 @@ class RoundSettings:
     schools_revision: int
     notices: str = ""
     notices_en: str = ""
+    rules: str = ""
+    levels: tuple[str, ...] = LEVELS
+    version: int = 1
+    frozen: datetime | None = None
+    purged: datetime | None = None
+    retention_days: int = 365
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,21 @@ class School:
 async def round(db: aiosqlite.Connection) -> RoundSettings | None:
     """Return the settings of the newest round, None before there is one."""
     rows = await db.execute_fetchall("select * from round order by year desc limit 1")
-    return next((RoundSettings(**row) for row in rows), None)
+    return next((_round(row) for row in rows), None)
+
+
+async def round_of(db: aiosqlite.Connection, year: int) -> RoundSettings | None:
+    """Return the settings of one year's round."""
+    rows = await db.execute_fetchall(
+        "select * from round where year = :year", {"year": year}
+    )
+    return next((_round(row) for row in rows), None)
+
+
+def _round(row: aiosqlite.Row) -> RoundSettings:
+    fields = dict(row)
+    moments = {name: maybe_from_ms(fields.pop(name)) for name in ("frozen", "purged")}
+    return RoundSettings(**fields | moments | {"levels": _list(fields["levels"])})
 
 
 async def the_round(db: aiosqlite.Connection) -> RoundSettings:
@@ -119,13 +141,25 @@ async def the_round(db: aiosqlite.Connection) -> RoundSettings:
 
 
 async def save_round(db: aiosqlite.Connection, settings: RoundSettings) -> None:
-    """Write the settings of a year's round."""
+    """Write the settings of a year's round; what was frozen or purged stays so."""
     await db.execute(
-        """insert or replace into round (year, organiser, notices_version, notices,
-        notices_en, max_counties, max_subjects, max_choices, schools_revision)
-        values (:year, :organiser, :notices_version, :notices, :notices_en,
-        :max_counties, :max_subjects, :max_choices, :schools_revision)""",
-        {name: getattr(settings, name) for name in RoundSettings.__slots__},
+        """insert into round (year, organiser, notices_version, notices, notices_en,
+        max_counties, max_subjects, max_choices, schools_revision, rules, levels,
+        version, retention_days) values (:year, :organiser, :notices_version, :notices,
+        :notices_en, :max_counties, :max_subjects, :max_choices, :schools_revision,
+        :rules, :levels, :version, :retention_days)
+        on conflict (year) do update set organiser = :organiser,
+        notices_version = :notices_version, notices = :notices,
+        notices_en = :notices_en, max_counties = :max_counties,
+        max_subjects = :max_subjects, max_choices = :max_choices,
+        schools_revision = :schools_revision, rules = :rules, levels = :levels,
+        version = :version, retention_days = :retention_days""",
+        {
+            name: getattr(settings, name)
+            for name in RoundSettings.__slots__
+            if name not in ("frozen", "purged")
+        }
+        | {"levels": SEPARATOR.join(settings.levels)},
     )
 
 

@@ -11,7 +11,7 @@ from jiepin.web.store import applications
 from jiepin.web.store.applications import Application, Result, Version
 from jiepin.web.store.audit import Entry
 from jiepin.web.store.drafts import Draft
-from jiepin.web.store.held import Held
+from jiepin.web.store.held import Held, Reviewed
 from jiepin.web.store.notices import Choice
 from jiepin.web.store.outbox import Delivery
 
@@ -56,6 +56,7 @@ def my_data(rows: Rows, at: datetime) -> dict[str, Any]:
         "account": _account(application, rows.held),
         "application": applications.content(application) | _progress(application),
         "points_in_hundredths": dict(rows.points),
+        "review": _reviewed(rows.held.reviewed),
         "result": _result(rows.result),
         "unsaved_draft": _draft(rows.draft),
         "versions": [_version(version) for version in rows.versions],
@@ -99,6 +100,20 @@ def _progress(application: Application) -> dict[str, Any]:
         "filed": _moment(application.filed),
         "number": application.number,
         "reason": application.reason,
+    }
+
+
+def _reviewed(reviewed: Reviewed) -> dict[str, Any]:
+    return {
+        "checks": [
+            {"item": item, "answer": answer, "note": note}
+            for item, answer, note in reviewed.checks
+        ],
+        "notes_on_points": dict(reviewed.notes),
+        "note": reviewed.note,
+        "numbers_in_frozen_rounds": list(reviewed.numbers),
+        "place_not_taken_up": list(reviewed.dropped_out),
+        "barred_until": _moment(reviewed.barred_until),
     }
 
 

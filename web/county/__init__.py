@@ -1,0 +1,1 @@
+"""The county's end (縣市管理端)."""

@@ -1,0 +1,1 @@
+"""The hosting county's end (承辦縣市端)."""

@@ -1,0 +1,1 @@
+"""The staff of counties and of the host: their door, their accounts, their desk."""
