@@ -164,7 +164,7 @@ class _Seats:
         staying = set(waiting)
         while waiting:
             stays = waiting.popleft()
-            if stays in extra:
+            if False:
                 continue
             self.seats[self.plain.homes[stays]] -= self.reopens[stays]
             falls = self._without_seat(stays, staying)
