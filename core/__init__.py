@@ -8,6 +8,7 @@ from jiepin.core.errors import BadRound, BadRules, JiepinError, Problem
 from jiepin.core.explain import Explanation, explain
 from jiepin.core.mechanisms.staged import solve
 from jiepin.core.outcome import Outcome
+from jiepin.core.report.figures import Figures, figures
 from jiepin.core.round import Round
 from jiepin.core.rules import Limits, Rules, Stage
 from jiepin.core.verify import Verification, verify
@@ -18,6 +19,7 @@ __all__ = [
     "Change",
     "Comparison",
     "Explanation",
+    "Figures",
     "JiepinError",
     "Limits",
     "Outcome",
@@ -30,6 +32,7 @@ __all__ = [
     "compare",
     "dependents",
     "explain",
+    "figures",
     "solve",
     "verify",
     "void",

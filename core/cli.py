@@ -1,7 +1,7 @@
 """The command `jiepin`: one function per subcommand, one place for exit codes.
 
-0 done; 1 the check found violations; 2 wrong input or arguments, nothing written;
-3 anything unforeseen.
+0 done; 1 the check found violations, or two results differ; 2 wrong input or
+arguments, nothing written; 3 anything unforeseen.
 """
 
 from __future__ import annotations
@@ -19,26 +19,37 @@ from pathlib import Path
 from typing import TextIO
 
 import click
-from rich.columns import Columns
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-from rich.table import Table
 
-from jiepin.core import errors, folders, terms
+from jiepin.core import errors, folders, printing, terms
+from jiepin.core.comparison import compare
 from jiepin.core.explain import explain
 from jiepin.core.mechanisms.staged import Report, solve
 from jiepin.core.outcome import FILES, Outcome
+from jiepin.core.report import page, pictures
+from jiepin.core.report.figures import figures
 from jiepin.core.round import Round
-from jiepin.core.rules import PRESETS, Rules, Stage
+from jiepin.core.rules import PRESETS, Rules
 from jiepin.core.simulation.population import generate
 from jiepin.core.verify import MOST_STEPS, MOST_WISHES, verify
 from jiepin.core.warm_up import warm_up
 
-DONE, VIOLATIONS, WRONG_INPUT, UNFORESEEN, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, VIOLATIONS, DIFFERENT, WRONG_INPUT, UNFORESEEN, INTERRUPTED = 0, 1, 1, 2, 3, 130
 DEBUG = "JIEPIN_DEBUG"  # when set, an unforeseen error shows its whole traceback
 
 notes = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 FOLDER = click.Path(path_type=Path)
+LANG = click.option(
+    "--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True
+)
+PROGRESS = click.option(
+    "--progress",
+    type=click.Choice(["bar", "lines"]),
+    default="bar",
+    show_default=True,
+    help="A bar on a terminal, or lines for a program: progress DONE TOTAL STAGE.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,6 +71,7 @@ def jiepin() -> None:
 @click.option("--seed", default=0, show_default=True, help="Seed of the lottery.")
 @click.option("--out", metavar="DIR", type=FOLDER, help="Write the result to DIR.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1, 256))
+@PROGRESS
 @click.option("-q", "--quiet", is_flag=True, help="Print no table.")
 def solve_command(
     folder: Path,
@@ -67,6 +79,7 @@ def solve_command(
     seed: int,
     out: Path | None,
     threads: int,
+    progress: str,
     quiet: bool,
 ) -> None:
     """依規則計算一次介聘作業。Clear the round in folder ROUND by a rule set."""
@@ -79,14 +92,14 @@ def solve_command(
     if not quiet and rules_name not in PRESETS:  # these are spelled right
         _note_idle_stages(round_, rules)
     _make_ready(threads)
-    with _progress(quiet) as report:
+    with _progress(quiet, progress) as report:
         outcome = solve(round_, rules, seed, threads, report)
     seconds = {"read": read, **outcome.seconds}
     outcome = replace(outcome, seconds=seconds, peak_memory=_peak_memory())
     if out is not None:
         outcome.write(out)
     if not quiet:
-        _print_outcome(outcome)
+        printing.print_outcome(outcome)
         notes.print(
             "未指定 --out，沒有寫入結果。 No --out: nothing was written."
             if out is None
@@ -121,12 +134,15 @@ def _note_idle_stages(round_: Round, rules: Rules) -> None:
 @click.option(
     "--complete", is_flag=True, help="Replay exchanges however large the round is."
 )
+@PROGRESS
 @click.option("-q", "--quiet", is_flag=True, help="Print only violations.")
-def verify_command(folder: Path, result: Path, complete: bool, quiet: bool) -> int:
+def verify_command(
+    folder: Path, result: Path, complete: bool, progress: str, quiet: bool
+) -> int:
     """依規則檢核結果。Check result DIR of ROUND by the rules alone; 1 if unlawful."""
     outcome = Outcome.read(result)
     round_ = Round.read(folder)
-    with _progress(quiet) as report:
+    with _progress(quiet, progress) as report:
         verification = verify(
             round_,
             outcome,
@@ -137,32 +153,82 @@ def verify_command(folder: Path, result: Path, complete: bool, quiet: bool) -> i
     for line in verification.lines():
         click.echo(line)
     if verification.lawful and not quiet:
-        click.echo(_verdict(outcome, bool(verification.unchecked)))
+        click.echo(printing.verdict(outcome, bool(verification.unchecked)))
     return DONE if verification.lawful else VIOLATIONS
-
-
-def _verdict(outcome: Outcome, partly: bool) -> str:
-    n_teachers, n_moved = outcome.assignments.height, outcome.moves.height
-    zh = "已檢查的部分合於規則" if partly else "檢核通過"
-    en = "Lawful as far as checked (see --complete)" if partly else "Lawful"
-    return (
-        f"{zh}：{n_teachers:,} 位教師，{n_moved:,} 位達成。 "
-        f"{en}: {n_teachers:,} teachers, {n_moved:,} moved."
-    )
 
 
 @jiepin.command("explain")
 @click.argument("folder", metavar="ROUND", type=FOLDER)
 @click.argument("result", metavar="DIR", type=FOLDER)
 @click.argument("teacher_id", metavar="TEACHER_ID")
-@click.option(
-    "--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True
-)
+@LANG
 def explain_command(folder: Path, result: Path, teacher_id: str, lang: str) -> None:
     """說明一位教師的結果。Tell why a teacher did not get each better wish."""
     outcome = Outcome.read(result)
     round_ = Round.read(folder)
     click.echo(explain(round_, outcome, teacher_id).text(lang))
+
+
+@jiepin.command("compare")
+@click.argument("a", metavar="A", type=FOLDER)
+@click.argument("b", metavar="B", type=FOLDER)
+@click.option("--out", metavar="FILE.csv", type=FOLDER, help="All who differ, as CSV.")
+@LANG
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+def compare_command(a: Path, b: Path, out: Path | None, lang: str, quiet: bool) -> int:
+    """逐人比較兩個結果。Compare results A and B person by person; 1 if they differ."""
+    comparison = compare(Outcome.read(a), Outcome.read(b))
+    if out is not None:
+        header = ",".join(comparison.differences.columns) + "\n"
+        folders.write_file(out, comparison.differences.write_csv(), mark=header)
+    if not quiet:
+        printing.print_comparison(comparison, lang)
+    return DONE if comparison.equal else DIFFERENT
+
+
+@jiepin.command("report")
+@click.argument("folder", metavar="ROUND", type=FOLDER)
+@click.argument("result", metavar="DIR", type=FOLDER)
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=FOLDER,
+    default=Path("report.html"),
+    show_default=True,
+    help="The page to write.",
+)
+@click.option(
+    "--pictures",
+    "picture_folder",
+    metavar="FOLDER",
+    type=FOLDER,
+    help="Write the pictures and figures.json to FOLDER as well.",
+)
+@click.option(
+    "--counties", metavar="FILE", type=FOLDER, help="CSV of county (code) and name."
+)
+@LANG
+def report_command(
+    folder: Path,
+    result: Path,
+    out: Path,
+    picture_folder: Path | None,
+    counties: Path | None,
+    lang: str,
+) -> None:
+    """製作統計報告。Write a page of figures and pictures of result DIR of ROUND."""
+    folders.check_file_replaceable(out, page.MARK)
+    if picture_folder is not None:
+        folders.check_replaceable(picture_folder, pictures.FILES)
+    names = {} if counties is None else page.county_names(counties)
+    outcome = Outcome.read(result)
+    found = figures(Round.read(folder), outcome)
+    drawn = pictures.draw(found, lang, names)
+    text = page.page(outcome, found, drawn, lang, names)
+    if picture_folder is not None:
+        pictures.write(picture_folder, found, drawn)
+    folders.write_file(out, text, page.MARK)
+    notes.print(f"報告在 report in {out}")
 
 
 @jiepin.command("generate")
@@ -220,8 +286,11 @@ def _make_ready(threads: int) -> None:
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[Report | None]:
-    """Show a bar per stage when a person watches."""
+def _progress(quiet: bool, kind: str = "bar") -> Iterator[Report | None]:
+    """Show a bar per stage when a person watches, or lines that a program reads."""
+    if kind == "lines":
+        yield lambda stage, done, total: notes.print("progress", done, total, stage)
+        return
     if quiet or not notes.is_terminal:
         yield None
         return
@@ -249,55 +318,6 @@ def _peak_memory() -> int:
         return 0
     fields = dict(line.split(":", 1) for line in status.splitlines())
     return int(fields["VmHWM"].split()[0]) * 1024
-
-
-def _print_outcome(outcome: Outcome) -> None:
-    """Print who moved per stage and per wish number, and the time taken."""
-    out = Console(highlight=False)
-    out.print(f"{outcome.rules.name}  種子 seed {outcome.seed}")
-    out.print(Columns([_stage_table(outcome), _choice_table(outcome)]))
-    phases = "  ".join(f"{phase} {took:.3f}" for phase, took in outcome.seconds.items())
-    megabytes = outcome.peak_memory / 2**20
-    out.print(f"秒 seconds: {phases}", soft_wrap=True)
-    out.print(f"記憶體 memory: {megabytes:.0f} MiB")
-
-
-def _stage_table(outcome: Outcome) -> Table:
-    n_teachers, n_moved = outcome.assignments.height, outcome.moves.height
-    table = Table()
-    table.add_column("階段 stage")
-    table.add_column("次數 exchanges", justify="right")
-    table.add_column("達成 moved", justify="right")
-    made = dict(outcome.exchanges.group_by("stage").len().iter_rows())
-    moved = outcome.moved_per_stage()
-    for stage in outcome.rules.stages:
-        n_made = str(made.get(stage.name, 0)) if stage.size else ""
-        table.add_row(_stage_title(stage), n_made, f"{moved[stage.name]:,}")
-    table.add_section()
-    table.add_row("未達成 not moved", "", f"{n_teachers - n_moved:,}")
-    table.add_row("申請人 teachers", "", f"{n_teachers:,}")
-    return table
-
-
-def _stage_title(stage: Stage) -> str:
-    label = terms.stage_label(stage.name)
-    return stage.name if label.zh == stage.name else f"{label.zh} {stage.name}"
-
-
-_CHOICE_BANDS = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 20), (21, 50), (51, 0))
-
-
-def _choice_table(outcome: Outcome) -> Table:
-    """Return how many moved to their 1st, 2nd … choice, the long tail in bands."""
-    moved = outcome.moved_per_choice()
-    table = Table()
-    table.add_column("志願序 choice")
-    table.add_column("達成 moved", justify="right")
-    for low, high in _CHOICE_BANDS:
-        text = str(low) if low == high else f"{low}–{high or ''}"
-        count = sum(n for k, n in moved.items() if low <= k <= (high or k))
-        table.add_row(text, f"{count:,}")
-    return table
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import polars as pl
 
 from jiepin.core.outcome import Outcome
 from jiepin.core.rules import Rules
-from jiepin.core.terms import Label, stage_label
+from jiepin.core.terms import Label, label_in, stage_label
 
 
 class Change(Enum):
@@ -98,14 +98,14 @@ class Comparison:
 
     def _settings_lines(self, lang: str) -> Iterator[str]:
         for setting in self.settings:
-            name = _in(setting.label, lang)
+            name = label_in(setting.label, lang)
             colon = "：" if lang == "zh" else ": "
             yield f"{name}{colon}{setting.a} → {setting.b}"
 
     def _count_lines(self, lang: str) -> Iterator[str]:
         for change, count in self.counts.items():
             if count or change is Change.SAME:
-                name = _in(change.label, lang)
+                name = label_in(change.label, lang)
                 yield f"{name}：{count:,} 人" if lang == "zh" else f"{name}: {count:,}"
 
 
@@ -191,10 +191,6 @@ def _unlike(a: Mapping[str, str], b: Mapping[str, str]) -> Iterator[tuple[str, .
             yield key, a.get(key, _NOTHING), b.get(key, _NOTHING)
 
 
-def _in(label: Label, lang: str) -> str:
-    return label.zh if lang == "zh" else label.en
-
-
 def result_text(row: Mapping[str, Any], side: str, lang: str) -> str:
     """Return the result of a person in A ("a") or B ("b") in a few words.
 
@@ -208,6 +204,6 @@ def result_text(row: Mapping[str, Any], side: str, lang: str) -> str:
     if school is None:
         return _NOTHING
     if stage is None:
-        return f"{_in(_NOT_MOVED, lang)} {school} {subject}"
+        return f"{label_in(_NOT_MOVED, lang)} {school} {subject}"
     number = f"第 {choice} 志願" if lang == "zh" else f"choice {choice}"
-    return f"{_in(stage_label(stage), lang)} {school} {subject} {number}"
+    return f"{label_in(stage_label(stage), lang)} {school} {subject} {number}"

@@ -112,11 +112,7 @@ class _Seats:
         self.before: dict[int, int] = {}  # member -> who moves to the seat he leaves
         self.arrivals: dict[int, list[tuple[_Turn, int]]] = {}  # position -> movers
         self.seats = Counter(self.plain.seats)  # open to one-way moves, taken or not
-        if outcome.assignments["teacher_id"].to_list() != self.plain.ids:
-            raise errors.BadResult(
-                f"{ASSIGNMENTS}: its teachers are not those of the round, each once; "
-                "expected the result of this round"
-            )
+        outcome.check_teachers(self.plain.ids)
         try:
             self._read_exchanges(outcome)
             self._read_moves(outcome)
@@ -164,7 +160,7 @@ class _Seats:
         staying = set(waiting)
         while waiting:
             stays = waiting.popleft()
-            if False:
+            if stays in extra:
                 continue
             self.seats[self.plain.homes[stays]] -= self.reopens[stays]
             falls = self._without_seat(stays, staying)

@@ -22,7 +22,8 @@ JiepinError
 ├── BadArgument         a number or a word given to a function is not possible
 ├── UnknownTeacher      no such teacher in the round
 ├── FolderInTheWay      the folder to write holds something else
-└── FileInTheWay        the file to write is something else
+├── FileInTheWay        the file to write is something else
+└── NotInstalled        a package of an extra is missing
 """
 
 from __future__ import annotations
@@ -280,6 +281,7 @@ class BadRules(Refusal):
         self.source = source
         self.entry = entry
         self.value = value
+        self.expected = expected
         english = f"{source}: {entry} {value!r}; expected {expected}"
         super().__init__(english, f"{source}：")
 
@@ -372,6 +374,17 @@ class FileInTheWay(Refusal):
     """The file to be written exists and is something that is not ours."""
 
     zh = "無法寫入該檔，沒有寫入任何檔案；請指定新的檔名"
+
+
+class NotInstalled(Refusal):
+    """Something was asked for whose packages are not installed."""
+
+    zh = "缺少所需的套件，請先安裝"
+
+    @classmethod
+    def of(cls, error: ImportError, extra: str) -> NotInstalled:
+        """Say which package is missing, and with which extra it comes."""
+        return cls(f"no package {error.name!r}: pip install 'jiepin[{extra}]'")
 
 
 class UnknownColumnsWarning(UserWarning):

@@ -21,7 +21,7 @@ from jiepin.core.plain import (
 )
 from jiepin.core.round import Round
 from jiepin.core.rules import Stage
-from jiepin.core.terms import Label
+from jiepin.core.terms import Label, label_in
 
 
 class Why(Enum):
@@ -116,7 +116,7 @@ class Reason:
     def text(self, lang: str) -> str:
         """Return the sentence, in Chinese ("zh") or English ("en")."""
         labels = [_stage_text(stage, lang) for stage in self.stages]
-        template = _in(self.why.value, lang)
+        template = label_in(self.why.value, lang)
         sentence = template.format(
             seats=self.seats,
             cut_off=terms.points_text(self.cut_off or 0),
@@ -130,14 +130,10 @@ class Reason:
         return f"{', '.join(labels)}{passes}: {sentence}"
 
 
-def _in(label: Label, lang: str) -> str:
-    return label.zh if lang == "zh" else label.en
-
-
 def _stage_text(stage: Stage, lang: str) -> str:
     """Return the label of a stage; after a free name, the kind of exchange."""
-    name = _in(terms.stage_label(stage.name), lang)
-    kind = _in(terms.exchange_label(stage.size), lang)
+    name = label_in(terms.stage_label(stage.name), lang)
+    kind = label_in(terms.exchange_label(stage.size), lang)
     if stage.kind == terms.ONE_WAY or name == kind:
         return name
     return f"{name}（{kind}）" if lang == "zh" else f"{name} ({kind})"
@@ -162,7 +158,7 @@ _WORDS = {
 
 def _word_text(why: Why, word: str, lang: str) -> str:
     labels: Mapping[str, Label] = _WORDS.get(why, {})
-    return _in(labels.get(word, Label(word, word)), lang)
+    return label_in(labels.get(word, Label(word, word)), lang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,13 +224,15 @@ class Explanation:
 
     def _tail(self, lang: str) -> Iterator[str]:
         if not self.n_wishes:
-            yield _in(Label("未填志願。", "No wishes were listed."), lang)
+            yield label_in(Label("未填志願。", "No wishes were listed."), lang)
         elif not self.wishes:
-            yield _in(Label("沒有更前面的志願。", "Nothing better was listed."), lang)
+            yield label_in(
+                Label("沒有更前面的志願。", "Nothing better was listed."), lang
+            )
         for reasons, wishes in groupby(self.wishes, key=lambda wish: wish.reasons):
             for wish in wishes:
                 number = Label(f"第 {wish.choice} 志願", f"Choice {wish.choice}:")
-                yield f"{_in(number, lang)} {wish.place.text(lang)}"
+                yield f"{label_in(number, lang)} {wish.place.text(lang)}"
             for reason in reasons:
                 yield f"  {reason.text(lang)}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -72,6 +72,14 @@ class Outcome:
     def moved_per_choice(self) -> dict[int, int]:
         """Return how many moved to their first choice, their second, and so on."""
         return dict(self.moves.group_by("choice").len().sort("choice").iter_rows())
+
+    def check_teachers(self, teacher_ids: Sequence[str]) -> None:
+        """Raise BadResult unless there is one row for each of these, in this order."""
+        if self.assignments["teacher_id"].to_list() != list(teacher_ids):
+            raise errors.BadResult(
+                f"{ASSIGNMENTS}: its teachers are not those of the round, one row "
+                "each by teacher_id; expected the result of this round"
+            )
 
     def write(self, folder: str | Path) -> None:
         """Write the result folder, whole or not at all.

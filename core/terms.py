@@ -32,6 +32,15 @@ class Label(NamedTuple):
     en: str
 
 
+def label_in(label: Label, lang: str) -> str:
+    """Return a label in Chinese ("zh") or English ("en").
+
+    >>> label_in(LEVELS["kindergarten"], "zh")
+    '幼兒園'
+    """
+    return label.zh if lang == "zh" else label.en
+
+
 LEVELS: Final = {
     JUNIOR_HIGH: Label("國中", "junior high school"),
     ELEMENTARY: Label("國小", "elementary school"),

@@ -54,6 +54,24 @@ def national(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_progress_as_lines_for_a_program(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ("--progress", "lines", "-q")
+    solved = run(
+        monkeypatch, capsys, "solve", MUTUAL, "--out", tmp_path / "out", *words
+    )
+    assert solved[:2] == (0, "")
+    assert "progress 1 1 one-way" in solved[2].splitlines()
+    verified = run(monkeypatch, capsys, "verify", MUTUAL, tmp_path / "out", *words)
+    assert verified[0] == 0
+    lines = verified[2].splitlines()
+    assert lines
+    assert all(line.startswith("progress ") for line in lines)
+
+
 def test_the_installed_command(tmp_path: Path) -> None:
     done = jiepin("solve", MUTUAL, "--out", tmp_path / "result")
     assert done.returncode == 0, done.stderr
