@@ -48,7 +48,7 @@ class Busy(Exception):
     """Too many are signing in at this moment; come back in a little while."""
 
 
-def problem(password: str, about: Sequence[str] = ()) -> str:
+def problem(password: str, about: Sequence[str] = (), shortest: int = SHORTEST) -> str:
     """Say what is wrong with a new password, empty when nothing is.
 
     `about` are words that an acquaintance would try: ID, birthday, name, telephone.
@@ -58,8 +58,8 @@ def problem(password: str, about: Sequence[str] = ()) -> str:
     >>> problem("A123456789xy", ["A123456789"])
     '密碼不可含有身分證字號、生日、姓名、電話或電子郵件'
     """
-    if len(password) < SHORTEST:
-        return _("密碼至少 %(n)s 個字元", n=str(SHORTEST))
+    if len(password) < shortest:
+        return _("密碼至少 %(n)s 個字元", n=str(shortest))
     if len(password) > LONGEST:
         return _("密碼至多 %(n)s 個字元", n=str(LONGEST))
     folded = password.casefold()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import wraps
 
 from starlette.exceptions import HTTPException
@@ -107,7 +108,10 @@ def at_desk(action: Action = "see") -> Callable[[Handler], Handler]:
             site: Site = request.app.state.site
             async with site.database.reading() as db:
                 request.state.round = await schools.round(db)
-            object_ = matter(colleague, request.state.round)
+                county = colleague.actor.county
+                request.state.correcting = await schools.correcting(db, county)
+            state = request.state
+            object_ = matter(colleague, state.round, state.correcting)
             if not access.can(colleague.actor, action, object_, site.clock.now()):
                 raise HTTPException(404)
             return await handler(request)
@@ -118,13 +122,15 @@ def at_desk(action: Action = "see") -> Callable[[Handler], Handler]:
 
 
 def matter(
-    colleague: Colleague, round_: RoundSettings | None
+    colleague: Colleague,
+    round_: RoundSettings | None,
+    correcting: datetime | None = None,
 ) -> access.Scope | access.Round:
     """Return what a colleague's end is about: his county's matters, or the round."""
     frozen = round_.frozen if round_ else None
     if colleague.actor.kind == "host":
         return access.Round(round_.year if round_ else 0, frozen)
-    return access.Scope(colleague.actor.county, frozen=frozen)
+    return access.Scope(colleague.actor.county, "", frozen, correcting)
 
 
 def see(url: str) -> RedirectResponse:
@@ -154,4 +160,6 @@ def _own(page: NotSavedPage, request: Request) -> NotSavedPage:
 def _why(error: Exception) -> str:
     if isinstance(error, applications.ChangedElsewhere):
         return _("這筆資料已由他人或在其他視窗變更，您的變更沒有儲存；請重新載入後再改")
+    if isinstance(error, applications.NotYet):
+        return _("這筆資料沒有開啟，或其他人剛作成審核決定而關閉；請重新載入")
     return _("目前不能變更：不在作業期間，或資料已凍結")

@@ -22,6 +22,7 @@ MENUS: Final = {
         ("/city/roster", mark("介聘名冊")),
         ("/city/tables", mark("匯入匯出")),
         ("/city/results", mark("介聘結果")),
+        ("/city/dropouts", mark("放棄與開缺")),
         ("/city/staff", mark("人員帳號")),
         ("/city/audit", mark("異動紀錄")),
     ),
@@ -36,6 +37,9 @@ MENUS: Final = {
         ("/host/audit", mark("異動紀錄與封存")),
     ),
 }
+# pages that belong to an item of the menu and lie elsewhere
+BELOW: Final = {"/host/corrections": "/host/dropouts", "/host/archive": "/host/audit"}
+HEADS_ONLY: Final = ("/city/staff", "/host/staff")  # not on the menu of others
 
 
 def end_of_path(path: str) -> str:
@@ -46,3 +50,15 @@ def end_of_path(path: str) -> str:
     """
     first = path.split("/")[1]
     return first if first in ("teacher", *MENUS) else ""
+
+
+def is_below(path: str, url: str) -> bool:
+    """Tell whether a page belongs to an item of the menu.
+
+    >>> is_below("/host/corrections/7", "/host/dropouts"), is_below("/host/x", "/host")
+    (True, True)
+    """
+    for elsewhere, item in BELOW.items():
+        if item == url and is_below(path, elsewhere):
+            return True
+    return path == url or path.startswith(url + "/")

@@ -79,7 +79,8 @@ async function submit(event) {
 }
 
 async function readCard() {
-  const asked = await fetch("/teacher/challenge", { method: "POST" });
+  const end = location.pathname.split("/")[1];
+  const asked = await fetch(`/${end}/challenge`, { method: "POST" });
   if (!asked.ok) {
     throw await asked.json(); // too many: the server says from when on
   }
