@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import aiosqlite
 
-from jiepin.web.clock import maybe_from_ms, to_ms
+from jiepin.web.clock import from_ms, maybe_from_ms, to_ms
+from jiepin.web.language import mark
 
-LEVELS = ("junior-high", "elementary", "kindergarten")
+LEVEL_NAMES = {
+    "junior-high": mark("國中"),
+    "elementary": mark("國小"),
+    "kindergarten": mark("幼兒園"),
+}
+LEVELS = tuple(LEVEL_NAMES)
 MARKS = {
     "remote": "△",
     "special-remote": "▲",
@@ -101,6 +107,7 @@ class School:
     address: str
     notice: str
     open: bool
+    version: int = 1
 
     @property
     def marks(self) -> str:
@@ -111,6 +118,48 @@ class School:
     def indigenous(self) -> bool:
         """Whether it is a 原民校."""
         return "indigenous" in self.tags
+
+
+@dataclass(frozen=True, slots=True)
+class Seats:
+    """Free seats of a subject at a school: all of them, if told, and those that are
+    opened to teachers of other counties."""
+
+    total: int | None
+    seats: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that a county looks after about a school.
+
+    A subject that is not in `seats`: nothing has been told of it.
+    """
+
+    school: School
+    taught: frozenset[str]
+    seats: Mapping[str, Seats]
+
+    @property
+    def may_offer(self) -> bool:
+        """Whether it can have seats for teachers of other counties, one-way."""
+        return self.school.open and "swap-only" not in self.school.tags
+
+    @property
+    def offered(self) -> frozenset[str]:
+        """The subjects with seats for teachers of other counties, one-way."""
+        if not self.may_offer:
+            return frozenset()
+        return frozenset(code for code, seats in self.seats.items() if seats.seats)
+
+
+def half(total: int) -> int:
+    """Return half of the seats, rounded up, as many counties open them to others.
+
+    >>> [half(total) for total in range(5)]
+    [0, 1, 1, 2, 2]
+    """
+    return -(-total // 2)
 
 
 async def round(db: aiosqlite.Connection) -> RoundSettings | None:
@@ -196,9 +245,31 @@ async def save_window(
     )
 
 
+async def correcting(db: aiosqlite.Connection, county: str) -> datetime | None:
+    """Return since when a county may mend its schools after the freeze (§14)."""
+    rows = await db.execute_fetchall(
+        """select opened from correction where county = :county
+        and application is null and closed is null
+        and year = (select max(year) from round)""",
+        {"county": county},
+    )
+    return next((from_ms(opened) for (opened,) in rows), None)
+
+
 async def counties(db: aiosqlite.Connection) -> dict[str, County]:
     """Return all counties by code, in the order of their codes."""
     rows = await db.execute_fetchall("select * from county order by code")
+    return {row["code"]: County(**row) for row in rows}
+
+
+async def taking_part(db: aiosqlite.Connection, year: int) -> dict[str, County]:
+    """Return the counties of a year's round by code; none chosen means all."""
+    rows = await db.execute_fetchall(
+        """select * from county
+        where code in (select county from round_county where year = :year)
+        or not exists (select 1 from round_county where year = :year) order by code""",
+        {"year": year},
+    )
     return {row["code"]: County(**row) for row in rows}
 
 
@@ -264,14 +335,98 @@ async def taught(
     return {school: frozenset(json.loads(subjects)) for school, subjects in rows}
 
 
+async def records(
+    db: aiosqlite.Connection, county: str, levels: Iterable[str]
+) -> dict[str, Record]:
+    """Return the schools of a county at some levels, by code, those taken off too."""
+    rows = await db.execute_fetchall(
+        "select * from school where county = :county "
+        "and level in (select value from json_each(:levels)) order by code",
+        {"county": county, "levels": json.dumps(list(levels))},
+    )
+    return await _records(db, [_school(row) for row in rows])
+
+
+async def records_of(
+    db: aiosqlite.Connection, codes: Iterable[str]
+) -> dict[str, Record]:
+    """Return the schools of these codes; unknown ones are left out."""
+    return await _records(db, (await by_codes(db, codes)).values())
+
+
+async def _records(
+    db: aiosqlite.Connection, found: Iterable[School]
+) -> dict[str, Record]:
+    by_code = {school.code: school for school in found}
+    subjects = await taught(db, by_code)
+    seats = await seats_of(db, by_code)
+    return {
+        code: Record(school, subjects.get(code, frozenset()), seats.get(code, {}))
+        for code, school in by_code.items()
+    }
+
+
+async def seats_of(
+    db: aiosqlite.Connection, codes: Iterable[str]
+) -> dict[str, dict[str, Seats]]:
+    """Return the free seats of schools by subject, as far as they have been told."""
+    rows = await db.execute_fetchall(
+        "select school, subject, total, seats from vacancy "
+        "where school in (select value from json_each(:codes)) "
+        "order by school, subject",
+        {"codes": json.dumps(list(codes))},
+    )
+    found: dict[str, dict[str, Seats]] = {}
+    for school, subject, total, seats in rows:
+        found.setdefault(school, {})[subject] = Seats(total, seats)
+    return found
+
+
+async def vacancies(db: aiosqlite.Connection) -> list[tuple[str, str, int]]:
+    """Return school, subject and seats, wherever an open school opens seats to others.
+
+    A school that takes part in exchanges alone opens none.
+    """
+    rows = await db.execute_fetchall(
+        """select school, subject, seats from vacancy join school on code = school
+        where seats > 0 and open = 1
+        and instr('|' || tags || '|', '|swap-only|') = 0 order by school, subject"""
+    )
+    return [(school, subject, seats) for school, subject, seats in rows]
+
+
+async def write_record(db: aiosqlite.Connection, record: Record) -> None:
+    """Write a school with its subjects and seats; its version rises by one."""
+    keys = {"code": record.school.code}
+    await add(db, [record.school])
+    await db.execute("delete from school_subject where school = :code", keys)
+    await add_taught(db, ((keys["code"], subject) for subject in sorted(record.taught)))
+    await db.execute("delete from vacancy where school = :code", keys)
+    await add_seats(
+        db, ((keys["code"], subject, told) for subject, told in record.seats.items())
+    )
+
+
+async def add_seats(
+    db: aiosqlite.Connection, seats: Iterable[tuple[str, str, Seats]]
+) -> None:
+    """Note the free seats of schools by subject."""
+    await db.executemany(
+        "insert or replace into vacancy (school, subject, total, seats) "
+        "values (?, ?, ?, ?)",
+        [(school, subject, told.total, told.seats) for school, subject, told in seats],
+    )
+
+
 async def add(db: aiosqlite.Connection, schools: Sequence[School]) -> None:
     """Add schools to the round, or correct those of the same code."""
     await db.executemany(
-        """insert into school values (:code, :name, :short_name, :county, :township,
+        """insert into school (code, name, short_name, county, township, level, tags,
+        address, notice, open) values (:code, :name, :short_name, :county, :township,
         :level, :tags, :address, :notice, :open)
         on conflict (code) do update set name = :name, short_name = :short_name,
         county = :county, township = :township, level = :level, tags = :tags,
-        address = :address, notice = :notice, open = :open""",
+        address = :address, notice = :notice, open = :open, version = version + 1""",
         [
             {name: getattr(school, name) for name in School.__slots__}
             | {"tags": SEPARATOR.join(school.tags), "open": int(school.open)}
