@@ -132,10 +132,37 @@ class Database:
         async with self._writing:
             await self._writer.execute_fetchall("pragma wal_checkpoint(truncate)")
 
+    async def compact(self) -> bool:
+        """Write the file anew, so that nothing is left in it of what was deleted.
+
+        The write-ahead log is emptied as well; false when readers did not let it be.
+        """
+        async with self._writing:
+            await self._writer.execute("vacuum")
+            # SQLite waits for readers, up to BUSY_MS: nobody can save meanwhile
+            [[busy, *_]] = await self._writer.execute_fetchall(
+                "pragma wal_checkpoint(truncate)"
+            )
+        return not busy
+
     async def backup(self, target: Path) -> None:
         """Write a consistent copy; a plain copy of the file would miss the log."""
         async with self.reading() as db:
             await db.execute("vacuum into :target", {"target": str(target)})
+
+
+@asynccontextmanager
+async def looking(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    """Lend a connection that only reads, beside a site that may be running.
+
+    What it sees stands still from the first statement on.
+    """
+    db = await _connect(path, "ro")
+    try:
+        await db.execute("begin")
+        yield db
+    finally:
+        await db.close()
 
 
 def _lock(path: Path) -> int:
