@@ -16,6 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from jiepin.web.app import create_app
+from jiepin.web.clock import Clock
 from jiepin.web.settings import Line, Settings
 from jiepin.web.site import Site
 from jiepin.web.vault import Vault
@@ -36,13 +37,15 @@ class SiteServer:
 
 
 @contextmanager
-def site_server(settings_at: Callable[[str], Settings]) -> Iterator[SiteServer]:
+def site_server(
+    settings_at: Callable[[str], Settings], clock: Clock | None = None
+) -> Iterator[SiteServer]:
     """Serve the site that `settings_at` describes for an address; ended at the end."""
     # said to be TCP, so that asyncio sends without waiting for more (TCP_NODELAY)
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    app = create_app(settings_at(origin), Vault.new())
+    app = create_app(settings_at(origin), Vault.new(), clock)
     with _serving(app, listening) as loop:
         yield SiteServer(origin, app.state.site, loop)
 

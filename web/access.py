@@ -21,15 +21,22 @@ Action = Literal[
     # of a county, about its own matters
     "schools",
     "roster",
-    "staff",
+    "staff",  # its own accounts, at their levels
     "audit",
+    "open-seat",  # §11: at the school of somebody who dropped out
+    # of the host, about a county
+    "heads",  # the accounts of its heads
     # of the host, about the round
-    "set-up",
+    "set-up",  # year, limits, schedule, lists, rules: until the round is frozen
+    "texts",  # organiser and notices
+    "begin",  # the first year, or the next one
     "freeze",
+    "leave-out",  # freeze without what nobody has reviewed
     "run",
     "approve",
     "publish",
-    "correct",
+    "correct",  # dropouts (§11) and corrections (§14)
+    "finish",  # make a dropout final
     "archive",
 ]
 
@@ -43,22 +50,33 @@ _OF_COUNTY: dict[Action, tuple[Role, ...]] = {
     "roster": ("clerk", "head"),
     "staff": ("head",),
     "audit": ("clerk", "reviewer", "head"),
+    "open-seat": ("head",),
 }
 _OF_APPLICATION: dict[Action, tuple[Role, ...]] = {
     "review": ("clerk", "reviewer", "head"),
     "decide": ("reviewer", "head"),
     "unlock": ("clerk", "head"),
 }
+_OF_HOST_IN_COUNTY: dict[Action, tuple[Role, ...]] = {
+    "see": ("clerk", "reviewer", "head"),
+    "print": ("clerk", "reviewer", "head"),
+    "export": ("clerk", "reviewer", "head"),
+    "heads": ("head",),
+}
 _OF_ROUND: dict[Action, tuple[Role, ...]] = {
     "see": ("clerk", "reviewer", "head"),
     "export": ("clerk", "reviewer", "head"),
     "audit": ("clerk", "reviewer", "head"),
     "set-up": ("clerk", "head"),
+    "texts": ("clerk", "head"),
+    "begin": ("head",),
     "freeze": ("clerk", "head"),
+    "leave-out": ("head",),
     "run": ("clerk", "head"),
     "approve": ("clerk", "reviewer", "head"),
     "publish": ("head",),
     "correct": ("clerk", "head"),
+    "finish": ("head",),
     "archive": ("head",),
     "staff": ("head",),
 }
@@ -113,12 +131,14 @@ class Subject(Protocol):
 class Scope:
     """One county's matters at one level, or at all levels ('').
 
-    `frozen`: since when the round is; schools and rosters change no more.
+    `frozen`: since when the round is; schools and rosters change no more, but for
+    schools that the host lets the county mend, since `correcting`.
     """
 
     county: str
     level: str = ""
     frozen: datetime | None = None
+    correcting: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +159,15 @@ def can(
     it is reviewed. Staff of a county see what belongs to
     it at their levels, review while the window of the review is open or the host has
     opened one application for correction, and change schools and rosters until the
-    round is frozen. The host sees every county and alone looks after the round.
+    round is frozen; schools again while the host has opened those of their county for
+    correction. The host sees every county and alone looks after the round, whose
+    settings change no more once it is frozen; its head looks after the accounts of
+    the counties' heads.
     """
     if not actor.account:
         return False
     if isinstance(object_, Round):
-        return actor.kind == "host" and _has_role(actor, action, _OF_ROUND)
+        return _can_in_round(actor, action, object_)
     if isinstance(object_, Scope):
         return _can_in_county(actor, action, object_)
     if actor.kind == "teacher":
@@ -168,16 +191,28 @@ def _can_as_teacher(
     return action in ("see", "print", "export", "notify")
 
 
+def _can_in_round(actor: Actor, action: Action, round_: Round) -> bool:
+    if action == "set-up" and round_.frozen is not None:
+        return False
+    return actor.kind == "host" and _has_role(actor, action, _OF_ROUND)
+
+
 def _can_in_county(actor: Actor, action: Action, scope: Scope) -> bool:
     if actor.kind == "host":
-        return action in _SEEN_BY_STAFF
+        return _has_role(actor, action, _OF_HOST_IN_COUNTY)
     if actor.kind != "county" or actor.county != scope.county:
         return False
     if scope.level and scope.level not in actor.levels:
         return False
-    if action in ("schools", "roster") and scope.frozen is not None:
+    if action == "roster" and scope.frozen is not None:
+        return False
+    if action == "schools" and not _schools_open(scope):
         return False
     return _has_role(actor, action, _OF_COUNTY)
+
+
+def _schools_open(scope: Scope) -> bool:
+    return scope.frozen is None or scope.correcting is not None
 
 
 def _can_as_staff(
@@ -210,6 +245,17 @@ def edit_open(object_: Subject, now: datetime) -> bool:
         return False
     returned = object_.state == "returned"
     return window_open(object_, now) or (returned and review_open(object_, now))
+
+
+def edit_closes(object_: Subject) -> datetime | None:
+    """Return when a teacher's own data may change no more, None where nothing is set.
+
+    What was returned for correction may be mended until the review is over.
+    """
+    closes = [object_.fill_closes]
+    if object_.state == "returned":
+        closes.append(object_.review_closes)
+    return max((moment for moment in closes if moment is not None), default=None)
 
 
 def review_open(object_: Subject, now: datetime) -> bool:

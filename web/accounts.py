@@ -22,7 +22,7 @@ from jiepin.web.clock import to_ms
 from jiepin.web.passwords import Busy, Passwords
 from jiepin.web.site import Site
 from jiepin.web.store import accounts as store
-from jiepin.web.store import applications, audit, schools, staff
+from jiepin.web.store import applications, audit, schools, staff, uploads
 from jiepin.web.store.applications import Application
 from jiepin.web.vault import digest
 
@@ -132,7 +132,8 @@ async def flush_staff(site: Site, presence: Presence) -> None:
     seen = presence.taken(now)
     async with site.database.writing() as db:
         await staff.saw_sessions(db, seen)
-        await staff.forget_old_sessions(db, now - IDLE, now - ABSOLUTE)
+        await staff.forget_old(db, now, now - IDLE, now - ABSOLUTE)
+        await uploads.forget_old(db, now)
 
 
 # the card
@@ -231,16 +232,16 @@ async def sign_in(site: Site, passwords: Passwords, attempt: Attempt) -> str:
             db, person.year, attempt.level, person.lookup
         )
     key = person.throttle("account")
-    await _take_attempt(site, key, person.slowed(attempt.address))
+    await take_attempt(site, key, person.slowed(attempt.address))
     stored = person.account.password if person.account else None
     fresh = None
-    async with _taken_back_when_busy(site, key):
+    async with taken_back_when_busy(site, key):
         right = await passwords.matches(stored, attempt.password)
         if right and stored is not None and passwords.outdated(stored):
             fresh = await passwords.hash(attempt.password)
     first = stored is None and county is not None
     if not (right or first) or person.other_birthday:
-        await _count_failure(
+        await count_failure(
             site, attempt.address, person.id, other_birthday=person.other_birthday
         )
         raise Refused("unknown")
@@ -286,7 +287,7 @@ class _Person:
 async def _find(
     site: Site, db: aiosqlite.Connection, level: str, reading: card.Reading
 ) -> _Person:
-    year = await _year(db)
+    year = await _year(db, level)
     lookup = site.vault.lookup(year, level, reading.national_id)
     account = await store.by_lookup(db, year, level, lookup)
     confirmed = account is not None and await store.is_confirmed(
@@ -312,14 +313,14 @@ async def _has_other_birthday(
     return known != reading.birth_date.isoformat()
 
 
-async def _year(db: aiosqlite.Connection) -> int:
+async def _year(db: aiosqlite.Connection, level: str) -> int:
     settings = await schools.round(db)
-    if settings is None:
+    if settings is None or level not in settings.levels:
         raise Refused("closed")
     return settings.year
 
 
-async def _take_attempt(site: Site, key: str, address: str | None) -> None:
+async def take_attempt(site: Site, key: str, address: str | None) -> None:
     """Count an attempt before it is made, so that many at once are counted too."""
     now = site.clock.now()
     async with site.database.writing() as db:
@@ -330,7 +331,7 @@ async def _take_attempt(site: Site, key: str, address: str | None) -> None:
 
 
 @asynccontextmanager
-async def _taken_back_when_busy(site: Site, key: str) -> AsyncIterator[None]:
+async def taken_back_when_busy(site: Site, key: str) -> AsyncIterator[None]:
     """Take a counted attempt back when there was no time to check the password."""
     try:
         yield
@@ -344,15 +345,20 @@ def _address_key(address: str) -> str:
     return f"address:{network(address)}"
 
 
-async def _count_failure(
-    site: Site, address: str, account: str, *, other_birthday: bool = False
+async def count_failure(
+    site: Site,
+    address: str,
+    account: str,
+    county: str = "",
+    *,
+    other_birthday: bool = False,
 ) -> None:
     """Count and note a failure; who it was is not known, so that nobody is named."""
     now = site.clock.now()
     detail = {"other_birthday": True} if other_birthday else None
     async with site.database.writing() as db:
         await _count_address(db, address, now)
-        await audit.add(db, now, "", "sign-in-refused", account, detail=detail)
+        await audit.add(db, now, "", "sign-in-refused", account, county, detail)
 
 
 async def _count_address(db: aiosqlite.Connection, address: str, now: datetime) -> None:
@@ -542,7 +548,7 @@ async def check_present(
         await _count(db, key, now, FAILURES, LOCK)
         found = await store.by_id(db, account)
     stored = found.password if found else None
-    async with _taken_back_when_busy(site, key):
+    async with taken_back_when_busy(site, key):
         if not await passwords.matches(stored, password):
             return None
     async with site.database.writing() as db:
@@ -677,7 +683,7 @@ async def ask_reset(
     now = site.clock.now()
     async with site.database.reading() as db:
         person = await _find(site, db, level, reading)
-    await _take_attempt(site, person.throttle("reset"), person.slowed(address))
+    await take_attempt(site, person.throttle("reset"), person.slowed(address))
     async with site.database.writing() as db:
         await _count_address(db, address, now)
         account = await store.by_lookup(db, person.year, level, person.lookup)
@@ -686,15 +692,21 @@ async def ask_reset(
         if account is None or person.other_birthday:
             return
         if account.password is not None:
-            await _mail_link(site, db, account, now)
+            await mail_link(site, db, account, now)
 
 
-async def _mail_link(
-    site: Site, db: aiosqlite.Connection, account: store.Account, now: datetime
-) -> None:
+async def mail_link(
+    site: Site,
+    db: aiosqlite.Connection,
+    account: store.Account,
+    now: datetime,
+    *,
+    by_staff: bool = False,
+) -> bool:
+    """Mail a one-time link for a new password; False without a confirmed address."""
     application = await applications.of_account(db, account.id)
     if application is None or application.email_confirmed is None:
-        return
+        return False
     token = secrets.token_urlsafe(16)
     await store.add_reset(db, digest(token), account.id, now, now + RESET_LIFE)
     payload = {
@@ -702,7 +714,11 @@ async def _mail_link(
         "hint": _hint(site, account),
         "until": to_ms(now + RESET_LIFE),
     }
-    await applications.tell(db, site, application, "reset", to_ms(now), payload, now)
+    at = to_ms(now)
+    await applications.tell(
+        db, site, application, "reset", at, payload, now, by_staff=by_staff
+    )
+    return True
 
 
 def _hint(site: Site, account: store.Account) -> str:

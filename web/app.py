@@ -25,15 +25,43 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from jiepin.web import accounts, demo, language
 from jiepin.web.accounts import Presence
 from jiepin.web.clock import Clock, SystemClock
+from jiepin.web.county import account_help, papers, review, seats, tables
+from jiepin.web.county import applications as city_applications
+from jiepin.web.county import audit as city_audit
+from jiepin.web.county import dropouts as city_dropouts
+from jiepin.web.county import home as city_home
+from jiepin.web.county import results as city_results
+from jiepin.web.county import roster as city_roster
+from jiepin.web.county import schools as city_schools
+from jiepin.web.downloads import Written
+from jiepin.web.explainer import Explainer
 from jiepin.web.fragments import Fragments
 from jiepin.web.guard import MOST_BODY, Guard
+from jiepin.web.host import archive as host_archive
+from jiepin.web.host import audit as host_audit
+from jiepin.web.host import corrections as host_corrections
+from jiepin.web.host import dropouts as host_dropouts
+from jiepin.web.host import home as host_home
+from jiepin.web.host import lists as host_lists
+from jiepin.web.host import results as host_results
+from jiepin.web.host import rules as host_rules
+from jiepin.web.host import run_routes
+from jiepin.web.host import schedule as host_schedule
+from jiepin.web.host import setup as host_setup
+from jiepin.web.landing import landing
 from jiepin.web.notify.worker import Worker
 from jiepin.web.passwords import Busy, Passwords
+from jiepin.web.public import announced as public_announced
+from jiepin.web.public import listed as public_listed
+from jiepin.web.public import statistics as public_statistics
 from jiepin.web.rendering import STATIC, make_environment, render
+from jiepin.web.round_run import Runner
 from jiepin.web.settings import Settings
 from jiepin.web.site import Site
 from jiepin.web.staff import desk
+from jiepin.web.staff import routes as staff_routes
 from jiepin.web.staff.menu import MENUS, end_of_path
+from jiepin.web.store import results
 from jiepin.web.store.applications import NotSaved
 from jiepin.web.store.database import Database
 from jiepin.web.teacher import (
@@ -45,6 +73,7 @@ from jiepin.web.teacher import (
     notices,
     notify,
     own_data,
+    own_result,
     own_sheet,
     password,
     person,
@@ -102,7 +131,7 @@ def _can_be_seen(app: Starlette, path: str) -> bool:
 
 
 ROUTES: Sequence[BaseRoute] = (
-    Route("/", home),
+    Route("/", landing),
     Route("/language", choose_language, methods=["POST"]),
     Route("/teacher/", door.sign_in_page),
     Route("/teacher/challenge", door.challenge, methods=["POST"]),
@@ -128,6 +157,7 @@ ROUTES: Sequence[BaseRoute] = (
     Route("/teacher/pool/{level}/{county}/{digest}", pool.answer),
     Route("/teacher/check", check_answers.check_answers, methods=["GET", "POST"]),
     Route("/teacher/status", status.status),
+    Route("/teacher/result", own_result.why),
     Route("/teacher/sheet", own_sheet.page),
     Route("/teacher/sheet.pdf", own_sheet.document),
     Route("/teacher/notify", notify.settings, methods=["GET", "POST"]),
@@ -135,6 +165,90 @@ ROUTES: Sequence[BaseRoute] = (
     Route("/teacher/line", notify.line, methods=["GET", "POST"]),
     Route("/teacher/own-data", own_data.page),
     Route("/teacher/own-data.json", own_data.download, methods=["POST"]),
+    *staff_routes.CITY,
+    *staff_routes.HOST,
+    Route("/city/home", city_home.home),
+    Route("/city/applications", city_applications.listing),
+    Route(
+        "/city/applications/search", city_applications.search, methods=["GET", "POST"]
+    ),
+    Route("/city/applications/{id}", review.page),
+    Route("/city/applications/{id}/open", review.begin, methods=["POST"]),
+    Route("/city/applications/{id}/close", review.end, methods=["POST"]),
+    Route("/city/applications/{id}/openers", review.openers),
+    Route("/city/applications/{id}/sheet", review.sheet, methods=["POST"]),
+    Route("/city/applications/{id}/save", review.save, methods=["POST"]),
+    Route("/city/applications/{id}/return", review.send_back, methods=["POST"]),
+    Route("/city/applications/{id}/reject", review.reject, methods=["POST"]),
+    Route("/city/applications/{id}/undo", review.undo, methods=["POST"]),
+    Route("/city/applications/{id}/help", account_help.give, methods=["POST"]),
+    Route("/city/applications/{id}/sheet.pdf", papers.personal_sheet),
+    Route("/city/applications/{id}/points.pdf", papers.points_sheet),
+    Route("/city/schools", city_schools.listed),
+    Route("/city/schools/new", city_schools.new, methods=["GET", "POST"]),
+    Route("/city/schools/seats", seats.seats, methods=["GET", "POST"]),
+    Route("/city/schools/{code}", city_schools.edit, methods=["GET", "POST"]),
+    Route("/city/roster", city_roster.roster),
+    Route("/city/roster/add", city_roster.add, methods=["POST"]),
+    Route("/city/roster/remove", city_roster.remove, methods=["POST"]),
+    Route("/city/tables", tables.tables, methods=["GET", "POST"]),
+    Route("/city/tables/points", tables.download_points, methods=["POST"]),
+    Route("/city/tables/tried/{token}", tables.tried, methods=["GET", "POST"]),
+    Route("/city/tables/{file}", tables.download),
+    Route("/city/audit", city_audit.page),
+    Route("/city/audit/notices", city_audit.notices),
+    Route("/city/audit/{kind}", city_audit.download, methods=["POST"]),
+    Route("/city/results", city_results.shown),
+    Route("/city/results.{kind}", city_results.file, methods=["POST"]),
+    Route("/host/home", host_home.home),
+    Route("/host/progress.json", host_home.progress),
+    Route("/host/round", host_setup.setup, methods=["GET", "POST"]),
+    Route("/host/round/texts", host_setup.texts, methods=["POST"]),
+    Route("/host/round/begin", host_setup.begin, methods=["POST"]),
+    Route("/host/round/schedule", host_schedule.schedule, methods=["GET", "POST"]),
+    Route("/host/round/lists", host_lists.start),
+    Route("/host/round/lists/{list}", host_lists.lists, methods=["GET", "POST"]),
+    Route("/host/rules", host_rules.rules, methods=["GET", "POST"]),
+    *run_routes.ROUTES,
+    Route("/host/results", host_results.overview),
+    Route("/host/results/plan", host_results.plan, methods=["POST"]),
+    Route("/host/results/retract", host_results.retract, methods=["POST"]),
+    Route("/host/results/list", host_results.listed, methods=["GET", "POST"]),
+    Route("/host/results/list.{kind}", host_results.listed_file, methods=["POST"]),
+    Route("/public/", public_announced.announced),
+    Route("/public/snapshots/{id:row}/manifest.json", public_announced.manifest),
+    Route("/public/snapshots/{id:row}/round.zip", public_announced.round_zip),
+    Route("/public/results", public_listed.listed),
+    Route("/public/results.{kind}", public_listed.listed_file),
+    Route("/public/statistics", public_statistics.statistics),
+    Route("/public/pictures/{name}.svg", public_statistics.picture),
+    Route("/public/report", public_statistics.report),
+    Route("/city/dropouts", city_dropouts.dropouts),
+    Route("/city/dropouts/{id}", city_dropouts.answer, methods=["POST"]),
+    Route("/host/archive", host_archive.archives),
+    Route("/host/archive/{id}", host_archive.year, methods=["GET", "POST"]),
+    Route("/host/archive/{id}/compact", host_archive.compact, methods=["POST"]),
+    Route("/host/archive/{id}/file", host_archive.file),
+    Route("/host/audit", host_audit.page),
+    Route("/host/audit/chain.jsonl", host_audit.export),
+    Route("/host/audit/table/{kind}", host_audit.download),
+    Route("/host/corrections", host_corrections.corrections, methods=["GET", "POST"]),
+    Route("/host/corrections/close", host_corrections.close, methods=["POST"]),
+    Route("/host/corrections/freeze", host_corrections.freeze, methods=["POST"]),
+    Route("/host/corrections/schools", host_corrections.open_schools, methods=["POST"]),
+    Route(
+        "/host/corrections/schools/close",
+        host_corrections.close_schools,
+        methods=["POST"],
+    ),
+    Route("/host/corrections/{id}", host_corrections.differences),
+    Route("/host/corrections/{id}/file", host_corrections.file, methods=["POST"]),
+    Route("/host/dropouts", host_dropouts.dropouts, methods=["GET", "POST"]),
+    Route("/host/dropouts/{id}", host_dropouts.dropout),
+    Route("/host/dropouts/{id}/apply", host_dropouts.apply, methods=["POST"]),
+    Route("/host/dropouts/{id}/undo", host_dropouts.undo, methods=["POST"]),
+    Route("/host/dropouts/{id}/letters", host_dropouts.letters, methods=["POST"]),
+    Route("/host/dropouts/{id}/finish", host_dropouts.finish, methods=["POST"]),
     Mount(STATIC, StaticFiles(directory=str(files("jiepin.web") / "static"))),
 )
 
@@ -152,12 +266,13 @@ def create_app(
             await _start(app)
             running = [
                 asyncio.create_task(work)
-                for work in (_tend(app), app.state.worker.run())
+                for work in (_tend(app), app.state.worker.run(), app.state.runner.run())
             ]
             try:
                 yield
             finally:
                 await _stop(running)
+                await app.state.explainer.stop()
                 await _flush(app)
         finally:
             await database.close()
@@ -185,12 +300,15 @@ def create_app(
     app.state.presence = Presence()
     app.state.staff_presence = Presence()
     app.state.fragments = Fragments()
+    app.state.written = Written()
     return app
 
 
 async def _start(app: Starlette) -> None:
     site: Site = app.state.site
     app.state.worker = Worker.of(site)
+    app.state.runner = Runner(site)
+    app.state.explainer = Explainer(site.settings.data)
     if site.settings.practice:
         app.state.practice = await demo.fill(site)
         app.state.worker = Worker(site, {"mail": app.state.practice})
@@ -246,6 +364,8 @@ async def _tend(app: Starlette) -> None:
         await asyncio.sleep(TEND_EVERY)
         try:
             await _flush(app)
+            await results.tend(app.state.site)
+            await own_result.prepare(app.state.site, app.state.explainer)
         except Exception:
             log.exception("tending failed; trying again in a minute")
 

@@ -1,4 +1,4 @@
-"""The command `jiepin-web`: serve a site, a practice site, look after its keys."""
+"""The command `jiepin-web`: serve a site or a practice site, look after keys, audit."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ from typing import NoReturn
 import click
 import uvicorn
 
-from jiepin.web import demo
+from jiepin.web import audit_check, demo, language, national_id
 from jiepin.web.app import create_app
+from jiepin.web.clock import SystemClock, moment_text
 from jiepin.web.rotation import seal_again
 from jiepin.web.settings import BadSettings, Settings
+from jiepin.web.site import Site
+from jiepin.web.staff.accounts import Handover, add_host_head
+from jiepin.web.store.audit import NotAnExport
 from jiepin.web.store.database import Database, DatabaseInUse, NewerDatabase
 from jiepin.web.vault import BadKeys, NotSealedHere, Vault
 
-WRONG_INPUT = 2
+BROKEN, WRONG_INPUT = 1, 2
 CHINESE: dict[type[Exception], str] = {
     BadSettings: "設定無法使用，沒有啟動任何東西。",
     BadKeys: "金鑰檔無法使用。",
@@ -31,6 +35,8 @@ CHINESE: dict[type[Exception], str] = {
     NewerDatabase: "這個資料庫由較新的版本建立，請安裝該版本。",
     NotSealedHere: "金鑰檔不屬於這個資料庫，資料沒有變更。",
     demo.NotAPracticeFolder: "資料夾裡有其他內容，請用 --data 選一個空資料夾。",
+    NotAnExport: "檔案不是異動紀錄的匯出檔。",
+    UnicodeDecodeError: "檔案不是異動紀錄的匯出檔。",
     OSError: "檔案、資料夾或監聽埠無法使用。",
 }
 
@@ -92,7 +98,8 @@ def demo_(data: Path, port: int) -> None:
     demo.check_folder(data)
     _run(
         settings,
-        f"練習站 practice site: {settings.origin}/teacher/\n"
+        f"練習站 practice site: {settings.origin}/\n"
+        "教師 teachers /teacher/，縣市 counties /city/，承辦縣市 host /host/\n"
         "選一張練習卡登入，Ctrl+C 結束 — choose a practice card; Ctrl+C ends it",
     )
 
@@ -155,13 +162,97 @@ def rotate(file: Path, data: Path) -> None:
     )
 
 
+@main.group("staff")
+def staff_() -> None:
+    """Accounts of the staff; all but the host's first are made on the pages."""
+
+
+@staff_.command("add-host")
+@click.option("--data", type=click.Path(path_type=Path), required=True)
+@click.option("--keys", "file", type=click.Path(path_type=Path), help="The key file.")
+@click.option("--name", required=True, help="Name of the host's head (主管姓名).")
+@telling()
+def add_host(data: Path, file: Path | None, name: str) -> None:
+    """Make a head of the host, or let one in again; the site must not be running.
+
+    Asks for the national ID, and shows the code for the first sign-in once.
+    """
+    database = _database_in(data)
+    vault = Vault.read(file or data / "keys.json")
+    typed = click.prompt("身分證統一編號 national ID", hide_input=True)
+    id_ = national_id.clean(typed)
+    if not national_id.is_right(id_):
+        _refuse(
+            "身分證字號的格式或檢查碼不符，沒有建立帳號。",
+            "shape or check digit of the ID is wrong; no account was made",
+        )
+    made = asyncio.run(_add_host(database, vault, name, id_))
+    until = moment_text(made.until, language.CHINESE)
+    click.echo(
+        f"登記碼（只顯示這一次）：{made.code}，有效至 {until}\n"
+        "    code for the first sign-in at /host/enrol, shown once; valid for 7 days"
+    )
+
+
+async def _add_host(path: Path, vault: Vault, name: str, id_: str) -> Handover:
+    database = await Database.open(path)
+    try:
+        settings = Settings(data=path.parent, origin="", keys=Path())
+        site = Site(settings, SystemClock(), vault, database)
+        return await add_host_head(site, name, id_)
+    finally:
+        await database.close()
+
+
+@main.group()
+def audit() -> None:
+    """Check and export what happened on a site (異動紀錄)."""
+
+
+@audit.command()
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the database.")
+@click.option(
+    "--file", type=click.Path(path_type=Path), help="What `audit export` wrote."
+)
+@telling()
+def verify(data: Path | None, file: Path | None) -> None:
+    """Follow the chain of the audit; names the first broken entry, exit code 1.
+
+    With --data that of a site, which may be running; with --file that of an export;
+    with both also whether the site still holds all that was exported.
+    """
+    if data is None and file is None:
+        _refuse(
+            "請以 --data 指定資料夾，或以 --file 指定匯出檔。",
+            "nothing to check; give --data, --file or both",
+        )
+    database = None if data is None else _database_in(data)
+    verdict = asyncio.run(audit_check.verify(database, file))
+    click.echo(f"{verdict.chinese}\n    {verdict.english}", err=not verdict.holds)
+    if not verdict.holds:
+        sys.exit(BROKEN)
+
+
+@audit.command()
+@click.option("--data", type=click.Path(path_type=Path), required=True)
+@click.argument("file", type=click.Path(path_type=Path))
+@telling()
+def export(data: Path, file: Path) -> None:
+    """Write the whole audit to a file that proves itself, one JSON object a line."""
+    database = _database_in(data)
+    if file.exists():
+        _refuse("檔案已存在，沒有寫入。", f"{file}: is there already; nothing written")
+    chain = asyncio.run(audit_check.export(database, file))
+    click.echo(f"{file}: {chain.whole} entries, last digest {chain.head.hex()}")
+
+
 def _database_in(data: Path) -> Path:
     """Return the database of a folder, which must be there already."""
     database = data / "jiepin.db"
     if not database.is_file():
         _refuse(
-            "這個資料夾沒有資料庫，金鑰沒有更換；請檢查 --data。",
-            f"{database}: no database there, the keys stay; check --data",
+            "這個資料夾沒有資料庫，什麼都沒有變更；請檢查 --data。",
+            f"{database}: no database there, nothing was changed; check --data",
         )
     return database
 

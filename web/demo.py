@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiosqlite
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from jiepin.web import demo_applicants, demo_staff
 from jiepin.web.accounts import Refused
 from jiepin.web.card import (
     SEAL_CONTEXT,
@@ -33,13 +34,16 @@ from jiepin.web.card import (
     to_base64,
 )
 from jiepin.web.clock import moment_text, roc_year
+from jiepin.web.demo_applicants import Applicant
+from jiepin.web.demo_staff import Officials
 from jiepin.web.language import current
+from jiepin.web.national_id import LETTER_VALUES
 from jiepin.web.notify.mail import message
 from jiepin.web.rendering import render
 from jiepin.web.site import Site
 from jiepin.web.store import accounts as store
 from jiepin.web.store import schools
-from jiepin.web.store.schools import LEVELS, RoundSettings, School, Window
+from jiepin.web.store.schools import LEVELS, RoundSettings, School, Seats, Window
 from jiepin.web.teacher.door import PracticeCard
 from jiepin.web.teacher.steps import find_visitor
 
@@ -48,7 +52,7 @@ SENDER = "practice@example.org"
 ORGANISER = "高雄市政府教育局"
 MOST_LETTERS = 50
 _SEED = 115
-_LETTER_VALUES = dict(zip("ABCDEFGHJKLMNPQRSTUVXYWZIO", range(10, 36), strict=True))
+_APPLICANTS = 5_000_000  # where the numbers in their invented IDs begin
 
 
 class NotAPracticeFolder(Exception):
@@ -59,6 +63,19 @@ class NotAPracticeFolder(Exception):
             f"{folder}: holds something that is no practice site; choose an empty "
             "folder with --data"
         )
+
+
+class Holder(Protocol):
+    """Whoever has a card: an invented teacher or member of staff."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def sex(self) -> str: ...
+    @property
+    def birth_date(self) -> date: ...
+    @property
+    def national_id(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +109,31 @@ PEOPLE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class FiledCard:
+    """The card of an invented applicant, who has filed."""
+
+    one: Applicant
+
+    @property
+    def name(self) -> str:
+        return self.one.name
+
+    @property
+    def sex(self) -> str:
+        return self.one.sex
+
+    @property
+    def birth_date(self) -> date:
+        return self.one.birth_date
+
+    @property
+    def national_id(self) -> str:
+        number = self.one.number
+        letter = "ABDEFHJKLMNP"[number % 12]
+        return national_id(letter, self.sex, _APPLICANTS + number)
+
+
 def national_id(letter: str, sex: str, number: int) -> str:
     """Return an invented national ID whose check digit is right.
 
@@ -99,7 +141,7 @@ def national_id(letter: str, sex: str, number: int) -> str:
     'A123456789'
     """
     digits = f"{1 if sex == 'M' else 2}{number:07d}"
-    tens, ones = divmod(_LETTER_VALUES[letter], 10)
+    tens, ones = divmod(LETTER_VALUES[letter], 10)
     total = tens + 9 * ones
     total += sum(int(d) * w for d, w in zip(digits, range(8, 0, -1), strict=True))
     return f"{letter}{digits}{-total % 10}"
@@ -110,15 +152,18 @@ class Practice:
     """The practice cards of one site, and the mailbox that nothing leaves."""
 
     cards: Sequence[PracticeCard]
+    officials: Officials
     device: Ed25519PrivateKey
     letters: list[EmailMessage] = field(default_factory=list)
 
     def answer(self, number: str, challenge: Challenge) -> dict[str, str]:
         """Answer a challenge with the card of that number; raises Refused."""
-        known = {card.number for card in self.cards}
-        if number not in known:
+        everybody: tuple[Holder, ...] = (*PEOPLE, with_card())
+        teachers = {card.number: everybody[int(card.number)] for card in self.cards}
+        holders: dict[str, Holder] = {**teachers, **self.officials.cards}
+        if number not in holders:
             raise Refused("card")
-        return sealed(PEOPLE[int(number)], challenge.raw, self.device)
+        return sealed(holders[number], challenge.raw, self.device)
 
     async def send(self, key: str, payload: dict[str, Any], now: datetime) -> None:
         """Take a mail instead of sending it (a Way of the outbox's worker)."""
@@ -127,7 +172,7 @@ class Practice:
 
 
 def sealed(
-    person: Person, raw: bytes, device: Ed25519PrivateKey, source: str = "replay"
+    person: Holder, raw: bytes, device: Ed25519PrivateKey, source: str = "replay"
 ) -> dict[str, str]:
     """Seal what a person's card says to a challenge, as the reader does."""
     asked: dict[str, Any] = json.loads(raw)
@@ -146,7 +191,7 @@ def sealed(
     return {"sealed": to_base64(box), "signature": to_base64(signature)}
 
 
-def _card(person: Person) -> dict[str, Any]:
+def _card(person: Holder) -> dict[str, Any]:
     return {
         "card_number": "000000000000",
         "name": person.name,
@@ -178,9 +223,10 @@ async def fill(site: Site) -> Practice:
         there = await schools.round(db)
     if there is None:
         await _invent(site)
+        await _let_file(site)
     else:
         await _open_again(site, there.year)
-    return Practice(await _cards(site), device(site))
+    return Practice(await _cards(site), await demo_staff.fill(site), device(site))
 
 
 def device(site: Site) -> Ed25519PrivateKey:
@@ -192,10 +238,20 @@ def device(site: Site) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(seed)
 
 
+def with_card() -> FiledCard:
+    """Return the card of the one applicant who has filed and can sign in."""
+    return FiledCard(demo_applicants.everybody()[demo_applicants.WITH_CARD])
+
+
 async def _cards(site: Site) -> list[PracticeCard]:
+    filed, level = with_card(), demo_applicants.LEVEL
     async with site.database.reading() as db:
         counties = await schools.counties(db)
-    return [
+        settings = await schools.round(db)
+        year = settings.year if settings else 0
+        lookup = site.vault.lookup(year, level, filed.national_id)
+        there = await store.by_lookup(db, year, level, lookup)
+    cards = [
         PracticeCard(
             str(number),
             f"{person.name}（{counties[person.county].name}）",
@@ -203,6 +259,11 @@ async def _cards(site: Site) -> list[PracticeCard]:
         )
         for number, person in enumerate(PEOPLE)
     ]
+    if there is not None:
+        label = f"{filed.name}（{counties[filed.one.county].name}）"
+        password = demo_applicants.PASSWORD
+        cards.append(PracticeCard(str(len(PEOPLE)), label, level, password))
+    return cards
 
 
 async def _invent(site: Site) -> None:
@@ -217,15 +278,16 @@ async def _invent(site: Site) -> None:
             await _schedule(db, year, level, now)
         await schools.add(db, found)
         subjects = {level: await schools.subjects(db, level) for level in LEVELS}
-        await schools.add_taught(
-            db,
-            (
-                (school.code, subject)
-                for school in found
-                for subject in subjects[school.level]
-                if _teaches(school.code, subject)
-            ),
-        )
+        taught = [
+            (school.code, subject)
+            for school in found
+            for subject in subjects[school.level]
+            if _teaches(school.code, subject)
+        ]
+        await schools.add_taught(db, taught)
+        swap_only = {one.code for one in found if "swap-only" in one.tags}
+        offer = [pair for pair in taught if pair[0] not in swap_only]
+        await schools.add_seats(db, _seats(offer))
         for person in PEOPLE:
             lookup = site.vault.lookup(year, person.level, person.national_id)
             pool = await schools.pool(db, person.county, person.level)
@@ -235,13 +297,23 @@ async def _invent(site: Site) -> None:
             )
 
 
+async def _let_file(site: Site) -> None:
+    """Let invented applicants file, so that counties have something to review."""
+    ids = [FiledCard(one).national_id for one in demo_applicants.everybody()]
+    computer = device(site).public_key().public_bytes_raw()
+    await demo_applicants.fill(site, roc_year(site.clock.now()), ids, computer)
+
+
 async def _schedule(
     db: aiosqlite.Connection, year: int, level: str, now: datetime
 ) -> None:
-    """Open the time to fill in at once, for three weeks, with a review after it."""
+    """Open the time to fill in at once, for three weeks, and the review with it.
+
+    A real round reviews afterwards; here one person plays all parts on one day.
+    """
     opens, closes = now - timedelta(days=1), now + timedelta(days=21)
     closes = closes.replace(hour=16, minute=0, second=0, microsecond=0)
-    review = Window(closes, closes + timedelta(days=7))
+    review = Window(opens, closes + timedelta(days=7))
     await schools.save_window(db, year, level, "fill", Window(opens, closes))
     await schools.save_window(db, year, level, "review", review)
 
@@ -262,6 +334,17 @@ def _teaches(school: str, subject: str) -> bool:
         return True
     lot = hashlib.sha256(f"{school} {subject}".encode()).digest()[0]
     return lot < 150
+
+
+def _seats(taught: Sequence[tuple[str, str]]) -> list[tuple[str, str, Seats]]:
+    """Invent free seats for some of these subjects of schools, half for others."""
+    found = []
+    for school, subject in taught:
+        lot = hashlib.sha256(f"{school} {subject} seats".encode()).digest()[0]
+        if lot < 100:
+            total = 1 + lot % 4
+            found.append((school, subject, Seats(total, schools.half(total))))
+    return found
 
 
 def _invented_schools() -> list[School]:

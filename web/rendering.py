@@ -11,25 +11,29 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.datastructures import State
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from jiepin.web import clock, language
-from jiepin.web.access import can, window_open
+from jiepin.web.access import can, edit_closes, window_open
 from jiepin.web.accounts import Visitor
 from jiepin.web.guard import address_of
 from jiepin.web.language import _, mark, said
 from jiepin.web.site import Site
-from jiepin.web.staff.menu import END_NAMES, MENUS, ROLE_NAMES, end_of_path
+from jiepin.web.staff.menu import (
+    END_NAMES,
+    HEADS_ONLY,
+    MENUS,
+    ROLE_NAMES,
+    end_of_path,
+    is_below,
+)
 from jiepin.web.store import schools
 from jiepin.web.store.applications import APPOINTMENT, Application
 from jiepin.web.store.staff import Member
 
-LEVEL_NAMES = {
-    "junior-high": mark("國中"),
-    "elementary": mark("國小"),
-    "kindergarten": mark("幼兒園"),
-}
+LEVEL_NAMES = schools.LEVEL_NAMES
 STEPS = (
     ("notices", mark("注意事項")),
     ("password", mark("設定密碼")),
@@ -87,6 +91,7 @@ class Shell:
     closes: str
     closes_ms: int
     left: str
+    returned: bool
     editable: bool
     in_period: bool
     own_data: bool
@@ -148,14 +153,14 @@ async def _shell(request: Request) -> Shell:
         settings = await schools.round(db)
         counties = await schools.counties(db) if member else {}
     application = visitor.application if visitor else None
-    closes = application.fill_closes if application else None
+    closes = edit_closes(application) if application else None
     spoken = language.current()
     end = end_of_path(request.url.path)
     return Shell(
         end=end,
         end_name=said(END_NAMES[end]) if end in END_NAMES else "",
         staff=_staff(member, counties) if member else "",
-        menu=_menu(end, request.url.path) if member else (),
+        menu=_menu(end, request.url.path, member) if member else (),
         language=spoken,
         html_lang=language.HTML_LANG[spoken],
         practice=site.settings.practice,
@@ -172,6 +177,7 @@ async def _shell(request: Request) -> Shell:
         closes=clock.moment_text(closes, spoken) if closes else "",
         closes_ms=clock.to_ms(closes) if closes else 0,
         left=clock.left_text(closes - now, spoken) if closes else "",
+        returned=application is not None and application.state == "returned",
         editable=visitor is not None
         and can(visitor.actor, "edit", visitor.application, now),
         in_period=application is not None and window_open(application, now),
@@ -191,10 +197,11 @@ def _staff(member: Member, counties: Mapping[str, schools.County]) -> str:
     return " ".join(parts)
 
 
-def _menu(end: str, path: str) -> tuple[MenuItem, ...]:
+def _menu(end: str, path: str, member: Member) -> tuple[MenuItem, ...]:
     return tuple(
-        MenuItem(said(label), url, path == url or path.startswith(url + "/"))
+        MenuItem(said(label), url, is_below(path, url))
         for url, label in MENUS[end]
+        if member.role == "head" or url not in HEADS_ONLY
     )
 
 
@@ -256,8 +263,14 @@ def _system_line(request: Request, now: datetime) -> str:
         system=operating_system(agent),
         browser=browser(agent),
         address=address_of(request),
-        n=str(request.app.state.presence.online(now)),
+        n=str(_online(request.app.state, now)),
     )
+
+
+def _online(state: State, now: datetime) -> int:
+    """Return how many are here: teachers, and staff of both ends."""
+    online: int = state.presence.online(now) + state.staff_presence.online(now)
+    return online
 
 
 _SYSTEMS = (

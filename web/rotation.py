@@ -35,9 +35,29 @@ _PLACES: Sequence[_Place] = (
         "update account set hint = :sealed where id = :row",
     ),
     _Place(
+        "staff.totp",
+        "select id, totp from staff where totp is not null",
+        "update staff set totp = :sealed where id = :row",
+    ),
+    _Place(
+        "staff_enrolment.totp",
+        "select staff, totp from staff_enrolment",
+        "update staff_enrolment set totp = :sealed where staff = :row",
+    ),
+    _Place(
+        "upload.content",
+        "select token, content from upload",
+        "update upload set content = :sealed where token = :row",
+    ),
+    _Place(
         "line_link.user",
         "select application, user from line_link",
         "update line_link set user = :sealed where application = :row",
+    ),
+    _Place(
+        "snapshot.seed",
+        "select cast(id as text), seed from snapshot",
+        "update snapshot set seed = :sealed where id = :row",
     ),
     _Place(
         "outbox.payload",

@@ -97,7 +97,7 @@ def test_2_4_1_one_address_is_slowed(client: Client) -> None:
 
 async def many_failures(site: Site) -> None:
     for _ in range(accounts.ADDRESS_FAILURES):
-        await accounts._count_failure(site, "testclient", "")
+        await accounts.count_failure(site, "testclient", "")
 
 
 def test_many_wrong_passwords_at_once_are_counted_too(client: Client) -> None:
@@ -106,7 +106,7 @@ def test_many_wrong_passwords_at_once_are_counted_too(client: Client) -> None:
     async def storm(site: Site) -> int:
         lookup = site.vault.lookup(115, LIN.level, LIN.national_id).hex()
         tries = [
-            accounts._take_attempt(site, f"account:{lookup}", "1.2.3.4")
+            accounts.take_attempt(site, f"account:{lookup}", "1.2.3.4")
             for _ in range(20)
         ]
         done = await asyncio.gather(*tries, return_exceptions=True)
@@ -640,7 +640,7 @@ def test_rotation_seals_everything_again(tmp_path: Path) -> None:
         newest = rotated.only_newest()
         async with site.database.reading() as db:
             national_id, _ = await store.sealed_identity(db, actor.account)
-            assert await audit.first_broken(db) is None
+            assert (await audit.chain(db)).broken is None
         opened = newest.open(national_id, "account.national_id", actor.account)
         assert opened == LIN.national_id
         with pytest.raises(NotSealedHere):

@@ -16,7 +16,7 @@ from practice_round import SCHOOLS, START, Page, teacher, with_site
 from starlette.testclient import TestClient
 
 from jiepin.reader.trust import read_server_keys
-from jiepin.web import demo
+from jiepin.web import demo, demo_applicants
 from jiepin.web.app import create_app
 from jiepin.web.cli import _open_once, main
 from jiepin.web.clock import SetClock
@@ -44,6 +44,18 @@ def test_every_card_signs_in(practice: TestClient) -> None:
         answer = practice.post("/teacher/sign-in", data=form)
         assert answer.url.path == "/teacher/notices", person
         practice.post("/teacher/sign-out")
+
+
+def test_one_has_filed_and_signs_in_with_a_password(practice: TestClient) -> None:
+    page = Page(practice.get("/teacher/").text).text
+    assert "陳怡君（高雄市）已完成申請，登入密碼為「one card to look on」" in page
+    form = {"level": "elementary", "practice": str(len(demo.PEOPLE))}
+    assert practice.post("/teacher/sign-in", data=form).status_code == 422
+    form["password"] = demo_applicants.PASSWORD
+    answer = practice.post("/teacher/sign-in", data=form)
+    assert answer.url.path == "/teacher/status"  # no code for a new computer
+    assert "尚未審核通過" in Page(answer.text).text
+    practice.post("/teacher/sign-out")
 
 
 def test_there_are_people_at_every_level() -> None:
@@ -86,9 +98,27 @@ def test_the_whole_country_is_there(practice: TestClient) -> None:
 
 
 def test_ids_of_invented_people_are_right_and_differ() -> None:
-    ids = [person.national_id for person in demo.PEOPLE]
+    ids = [person.national_id for person in (*demo.PEOPLE, demo.with_card())]
     assert len(set(ids)) == len(ids)
     assert demo.national_id("A", "M", 2345678) == "A123456789"
+
+
+def test_counties_have_something_to_review(tmp_path: Path) -> None:
+    environment = {"JIEPIN_DATA": str(tmp_path), "JIEPIN_ORIGIN": ORIGIN}
+    settings = Settings.read(environment, practice=True)
+    with TestClient(create_app(settings, Vault.new()), base_url=ORIGIN):
+        pass
+    with sqlite3.connect(settings.database) as db:
+        filed = (
+            "select county, count(*) from application where state = 'filed' group by 1"
+        )
+        assert dict(db.execute(filed)) == demo_applicants.HOW_MANY
+        assert db.execute("select count(*) from outbox").fetchall() == [(0,)]
+        shortest = (
+            "select min(n) from (select count(*) as n from wish group by application)"
+        )
+        assert db.execute(shortest).fetchall() == [(6,)]
+    db.close()
 
 
 def test_practice_never_touches_another_folder(tmp_path: Path) -> None:
@@ -146,8 +176,8 @@ def test_keys_stay_where_there_is_no_database(tmp_path: Path) -> None:
         main, ["keys", "rotate", str(file), "--data", str(mistyped)]
     )
     assert done.exit_code == 2
-    assert "這個資料夾沒有資料庫，金鑰沒有更換" in done.output
-    assert f"{mistyped}/jiepin.db: no database there, the keys stay" in done.output
+    assert "這個資料夾沒有資料庫，什麼都沒有變更" in done.output
+    assert f"{mistyped}/jiepin.db: no database there, nothing was" in done.output
     assert file.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["keys.json"]
 
@@ -185,7 +215,8 @@ def test_a_round_that_is_over_begins_anew_at_the_next_start(tmp_path: Path) -> N
     assert closes[0] == closes[1] == ["115年5月12日 00:00"]
     assert closes[2] == ["115年6月11日 00:00"]
     with sqlite3.connect(settings.database) as db:  # the same account
-        assert db.execute("select count(*) from account").fetchall() == [(1,)]
+        count = "select count(*) from account where last_sign_in is not null"
+        assert db.execute(count).fetchall() == [(1,)]
     db.close()
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from practice_round import LIN, PASSWORD, Client, person_form
+from public_result import decide, publish
 
 from jiepin.web.site import Site
 from jiepin.web.store import audit, notices
@@ -15,8 +17,10 @@ from jiepin.web.store import audit, notices
 TOLD = {
     "account": "account",
     "bar": "review",
+    "correction": "review",
     "dropout": "review",
     "review_check": "review",
+    "review_event": "review",
     "run_move": "result",
     "snapshot_teacher": "review",
     "application": "application",
@@ -34,10 +38,10 @@ TOLD = {
     "wish": "application",
     "wish_draft": "unsaved_draft",
 }
-SHORT_LIVED = {"challenge", "reset", "throttle"}  # digests that end within minutes
+SHORT_LIVED = {"challenge", "reset", "throttle", "upload"}  # end within the hour
 NOBODYS = {"round", "window", "county", "subject", "area", "school", "school_subject"}
-NOBODYS |= {"vacancy", "round_county", "points_limit"}
-OF_STAFF = {"staff", "staff_session", "review_open", "approval"}
+NOBODYS |= {"vacancy", "round_county", "points_limit", "window_change"}
+OF_STAFF = {"staff", "staff_session", "staff_enrolment", "review_open", "approval"}
 OF_THE_ROUND = {"snapshot", "run", "publication"}
 
 
@@ -117,18 +121,14 @@ def test_line_and_choices(client: Client) -> None:
 
 def test_result_stays_hidden_before_it_is_published(client: Client) -> None:
     client.fill_in(5)
-
-    async def decide(site: Site) -> None:
-        async with site.database.writing() as db:
-            await db.execute(
-                "insert into result select id, 'mutual', '133602', 'E01', 2, '' "
-                "from application"
-            )
-
-    client.call(decide)
+    now = client.clock.now()
+    publish(client, now + timedelta(minutes=5))
+    decide(client, ("mutual", "133602", "E01", 2))
     answer = client.post("/teacher/own-data.json")
     assert json.loads(answer.content)["result"] is None
     assert "133602" not in answer.text
+    client.clock.move(minutes=5)
+    assert download(client)["result"]["school"] == "133602"
 
 
 def test_own_data_waits_for_a_confirmed_address(client: Client) -> None:

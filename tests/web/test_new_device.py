@@ -24,9 +24,8 @@ from jiepin.web.app import ROUTES
 from jiepin.web.site import Site
 
 DEVICE, COOKIE = "/teacher/device", "__Host-sid"
-OPEN = {"/", "/teacher/help", DEVICE}  # what everybody may see, and the code page
+OPEN = {"/teacher/help", DEVICE}  # what everybody may see, and the code page
 DOORS = {
-    "/language",
     "/teacher/challenge",
     "/teacher/sign-in",
     "/teacher/sign-out",
@@ -38,10 +37,13 @@ DOORS = {
 
 
 def addresses(method: str) -> list[str]:
+    """Return the addresses of the teacher's end that take a method."""
     return [
         re.sub(r"\{[^}]*\}", "13", route.path)
         for route in ROUTES
-        if isinstance(route, Route) and method in (route.methods or ())
+        if isinstance(route, Route)
+        and method in (route.methods or ())
+        and route.path.startswith("/teacher/")
     ]
 
 
@@ -313,7 +315,7 @@ def test_a_neighbour_slows_no_confirmed_computer(client: Client) -> None:
 
     async def fail(site: Site) -> None:
         for _ in range(accounts.ADDRESS_FAILURES):
-            await accounts._count_failure(site, "testclient", "")
+            await accounts.count_failure(site, "testclient", "")
 
     client.call(fail)
     assert "此網路位址登入失敗" in client.elsewhere().sign_in(LIN, PASSWORD).text

@@ -35,7 +35,11 @@ FACTS: dict[str, dict[str, Any]] = {
     "passed": {"number": "00042"},
     "returned": {"reason": "page two is missing"},
     "rejected": {"reason": "too late"},
+    "reopened": {},
     "result": {},
+    "dropped-out": {"kind": "no-show"},
+    "void": {},
+    "restored": {},
     "schools": {"schools": ["School1", "School2"]},
 }
 CHINESE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")

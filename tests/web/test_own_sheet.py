@@ -50,7 +50,7 @@ def test_pdf_holds_what_was_saved(filed: Client) -> None:
 def test_page_to_print_says_the_same_as_the_pdf(filed: Client) -> None:
     page = filed.get("/teacher/sheet").text
     application = filed.application()
-    paper = sheet.paper(filed.call(lambda site: read_sheet(site, application)))
+    paper = sheet.paper(filed.call(lambda site: read_sheet(site, application, {})))
     for text in (*paper.title, *paper.cells, *paper.wish_heads, paper.version):
         assert text in page
     for row in paper.rows:
@@ -151,5 +151,5 @@ def test_without_fonts_the_page_is_offered(
 def test_practice_sheets_are_marked(filed: Client) -> None:
     site, application = filed.site, filed.application()
     marked = replace(site, settings=replace(site.settings, practice=True))
-    found = filed.call(lambda _site: read_sheet(marked, application))
+    found = filed.call(lambda _site: read_sheet(marked, application, {}))
     assert sheet.PRACTICE in sheet.paper(found).remarks

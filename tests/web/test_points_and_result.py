@@ -5,15 +5,21 @@ The rows are written as the county's and the host's end will write them.
 
 from __future__ import annotations
 
+import re
+import subprocess
 from datetime import timedelta
 
+import public_result
 import pytest
 from practice_round import LIN, Client, Page, save_and_file
+from public_result import Row, decide
+from staff_site import county_desk, open_review
 
 from jiepin.web.access import Actor
-from jiepin.web.clock import to_ms
+from jiepin.web.notify import texts
 from jiepin.web.site import Site
 from jiepin.web.store import applications
+from jiepin.web.store.schools import Window, save_window
 
 STATUS = "/teacher/status"
 POINTS = {
@@ -62,15 +68,20 @@ def give_points(client: Client) -> None:
     )
 
 
-def decide(client: Client, result: tuple[object, ...]) -> None:
-    row = (client.application().id, *result)
-    write(client, "insert into result values (?, ?, ?, ?, ?, '')", row)
-
-
 def publish(client: Client, after: timedelta) -> None:
-    opens = to_ms(client.clock.now() + after)
-    row = (115, LIN.level, "result", opens, None)
-    write(client, "insert into window values (?, ?, ?, ?, ?)", row)
+    public_result.publish(client, client.clock.now() + after)
+
+
+def announce(client: Client, opens: timedelta, closes: timedelta | None) -> None:
+    """Set the time at which points are announced, and till when one may object."""
+    now = client.clock.now()
+    window = Window(now + opens, None if closes is None else now + closes)
+
+    async def save(site: Site) -> None:
+        async with site.database.writing() as db:
+            await save_window(db, 115, "elementary", "notice", window)
+
+    client.call(save)
 
 
 def shown(client: Client) -> str:
@@ -126,9 +137,76 @@ def test_t604_the_items_stand_in_the_order_of_the_handbook(filed: Client) -> Non
     assert places == sorted(places)
 
 
+TOTALS = ("54.05", "34.55")
+
+
+def test_points_are_announced_to_the_millisecond(filed: Client) -> None:
+    give_points(filed)
+    announce(filed, timedelta(minutes=10), timedelta(minutes=20))
+    filed.clock.move(minutes=10, milliseconds=-1)
+    page = shown(filed)
+    assert "積分自 115年4月20日 09:10 起公告。" in page
+    sheet = filed.get("/teacher/sheet").text
+    assert "自 115年4月20日 09:10 起" in sheet
+    table = filed.post("/teacher/own-data.json").json()
+    assert table["points_in_hundredths"] is None
+    assert table["review"]["notes_on_points"] is None
+    assert table["points_announced"] == "2026-04-20T01:10:00+00:00"
+    for text in (page, sheet):
+        assert not any(word in text for word in TOTALS)
+        assert "積分總計" not in text
+    filed.clock.move(milliseconds=1)
+    assert value_after(filed, "屏東縣(甲)積分總計") == "54.05"
+    assert "起公告" not in shown(filed)
+    assert "54.05" in filed.get("/teacher/sheet").text
+    table = filed.post("/teacher/own-data.json").json()
+    assert table["points_in_hundredths"] == POINTS
+    assert table["review"]["notes_on_points"] == {}
+
+
+def test_objections_go_to_the_own_county_while_points_are_announced(
+    filed: Client,
+) -> None:
+    announce(filed, timedelta(0), timedelta(minutes=20))
+    objection = "請於 115年4月20日 09:20 前向高雄市介聘承辦人申請複查"
+    filed.clock.move(minutes=20, milliseconds=-1)
+    assert objection in shown(filed)
+    filed.clock.move(milliseconds=1)
+    assert "複查" not in shown(filed)
+    give_points(filed)
+    assert value_after(filed, "屏東縣(甲)積分總計") == "54.05"
+    announce(filed, timedelta(0), None)
+    assert "請向高雄市介聘承辦人申請複查" in shown(filed)
+    filed.post("/language", language="en", back=STATUS)
+    assert "ask the transfer staff of Kaohsiung City" in shown(filed)
+
+
+def test_the_county_prints_points_before_they_are_announced(filed: Client) -> None:
+    give_points(filed)
+    announce(filed, timedelta(days=1), None)
+    id_ = filed.application().id
+    open_review(filed)
+    desk = county_desk(filed)
+    desk.post(f"/city/applications/{id_}/open")
+    printed = desk.get(f"/city/applications/{id_}/sheet.pdf").content
+    command = ["pdftotext", "-raw", "-", "-"]
+    text = subprocess.run(command, input=printed, capture_output=True).stdout.decode()
+    assert "54.05" in text
+    assert "起公告" not in text
+    assert "54.05" in desk.get(f"/city/applications/{id_}").text
+
+
+@pytest.mark.parametrize("event", ["passed", "returned", "rejected", "reopened"])
+def test_mails_of_the_review_tell_no_points(event: str) -> None:
+    facts = {"language": "zh-Hant", "name": "x", "number": "1220001", "reason": "缺件"}
+    body = texts.letter(event, facts, texts.Sender("https://tas.test", "")).body
+    assert not re.search(r"\d+\.\d", body)
+    assert "總計" not in body
+
+
 @pytest.mark.parametrize("result", [NOT_PLACED, PLACED])
 def test_t607_before_publication_the_page_is_the_same(
-    filed: Client, result: tuple[object, ...]
+    filed: Client, result: Row
 ) -> None:
     publish(filed, timedelta(days=1))
     before = filed.get(STATUS)

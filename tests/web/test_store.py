@@ -169,7 +169,7 @@ def test_a_list_is_kept_with_version_digest_audit_and_receipt(tmp_path: Path) ->
         async with site.database.reading() as db:
             newest = (await applications.versions(db, saved.id))[-1]
             entries = await audit.of_object(db, saved.id)
-            assert await audit.first_broken(db) is None
+            assert (await audit.chain(db)).broken is None
         assert (newest.version, newest.digest) == (saved.version, saved.digest)
         assert newest.content["wishes"] == list(wishes)
         assert entries[-1].detail == {"version": saved.version, "digest": saved.digest}
@@ -404,7 +404,9 @@ def test_the_audit_refuses_changes_and_shows_them(tmp_path: Path) -> None:
             await db.execute("drop trigger audit_not_changed")
             await db.execute("update audit set actor = 'x' where id = 3")
         async with site.database.reading() as db:
-            assert await audit.first_broken(db) == 3
+            broken = (await audit.chain(db)).broken
+        assert broken is not None
+        assert (broken.id, broken.actor) == (3, "x")
 
     with_site(tmp_path, work)
 

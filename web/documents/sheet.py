@@ -12,10 +12,10 @@ import itertools
 import json
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import segno
 import typst
@@ -174,13 +174,7 @@ def pdf(sheet: Sheet) -> bytes:
     call it in a thread.
     """
     texts = paper(sheet)
-    try:
-        return _set(texts, sheet.printed_at)
-    except typst.TypstError:
-        missing = _without_type(texts)
-        if not missing:
-            raise
-    return _set(texts, sheet.printed_at, missing)
+    return typeset(LAYOUT, asdict(texts), {"qr": texts.qr.svg()}, sheet.printed_at)
 
 
 def paper(sheet: Sheet) -> Paper:
@@ -191,7 +185,7 @@ def paper(sheet: Sheet) -> Paper:
         remarks=tuple(_remarks(sheet)),
         priority=PRIORITY if sheet.priority else "",
         rows=_rows(sheet),
-        points=tuple((_plain(label), _plain(text)) for label, text in sheet.points),
+        points=tuple((plain(label), plain(text)) for label, text in sheet.points),
         wish_heads=(f"志願總數：{len(sheet.wishes)}", *_county_heads(sheet)),
         cells=(*(_cell(n, wish) for n, wish in enumerate(sheet.wishes, 1)), END),
         legend=LEGEND,
@@ -271,7 +265,7 @@ def _rows(sheet: Sheet) -> tuple[tuple[Pair, ...], ...]:
         (("聯絡電話", f"電話一：{first}，電話二：{second or NONE}"),),
         (("電子郵件", sheet.email),),
     )
-    return tuple(tuple((label, _plain(text)) for label, text in row) for row in rows)
+    return tuple(tuple((label, plain(text)) for label, text in row) for row in rows)
 
 
 def _subjects(names: Sequence[str]) -> str:
@@ -281,16 +275,16 @@ def _subjects(names: Sequence[str]) -> str:
 
 def _county_heads(sheet: Sheet) -> Iterator[str]:
     for rank, county in zip(RANKS, sheet.counties, strict=False):
-        yield _plain(f"志願縣市 ({rank})：{county.name} (代碼：{county.code})")
+        yield plain(f"志願縣市 ({rank})：{county.name} (代碼：{county.code})")
 
 
 def _cell(number: int, wish: Wish) -> str:
-    return _plain(f"{number:03d}.{wish.short_name}{wish.marks}({wish.county})")
+    return plain(f"{number:03d}.{wish.short_name}{wish.marks}({wish.county})")
 
 
 def _version(sheet: Sheet) -> str:
     saved = f"第 {sheet.version} 版　儲存時間：{_moment(sheet.saved_at)}"
-    return f"{_plain(sheet.name)}　{saved}"
+    return f"{plain(sheet.name)}　{saved}"
 
 
 def _missing_note(missing: Sequence[str]) -> str:
@@ -306,13 +300,13 @@ def _moment(moment: datetime) -> str:
     return f"民國{moment_text(moment, CHINESE, seconds=True)}"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Put a space for each unseen sign.
 
     A line break or a mark of direction would let a name pretend to be something else
     on paper.
 
-    >>> _plain("王小明" + chr(0x202E) + "x" + chr(10))
+    >>> plain("王小明" + chr(0x202E) + "x" + chr(10))
     '王小明 x '
     """
     return "".join(" " if unicodedata.category(c) in UNSEEN else c for c in text)
@@ -329,17 +323,39 @@ def _fonts() -> typst.Fonts:
     return fonts
 
 
-def _set(texts: Paper, printed_at: datetime, missing: Sequence[str] = ()) -> bytes:
-    if missing:
-        texts = replace(texts, notes=(_missing_note(missing),))
-    written = json.dumps(asdict(texts), ensure_ascii=False)
-    inputs = {
+def typeset(
+    layout: bytes, texts: dict[str, Any], drawings: dict[str, str], at: datetime
+) -> bytes:
+    """Set the texts of a paper by a Typst layout as PDF/A.
+
+    The layout finds them as JSON in `sys.inputs.texts`, drawings (SVG) by their names,
+    `page` and `fonts` besides. A character that no font has is printed as 〓 and named
+    in the `notes` of the texts. Raises NoChineseFont.
+    """
+    try:
+        return _set(layout, texts, drawings, at)
+    except typst.TypstError:
+        missing = _without_type(texts)
+        if not missing:
+            raise
+    told = texts | {"notes": [*texts["notes"], _missing_note(missing)]}
+    return _set(layout, told, drawings, at, missing)
+
+
+def _set(
+    layout: bytes,
+    texts: dict[str, Any],
+    drawings: dict[str, str],
+    at: datetime,
+    missing: Sequence[str] = (),
+) -> bytes:
+    written = json.dumps(texts, ensure_ascii=False)
+    inputs = drawings | {
         "texts": written.translate({ord(char): MISSING for char in missing}),
-        "qr": texts.qr.svg(),
         "page": PAGE,
         "fonts": json.dumps(FONTS),
     }
-    return _compile(LAYOUT, inputs, int(printed_at.timestamp()))
+    return _compile(layout, inputs, int(at.timestamp()))
 
 
 def _compile(layout: bytes, inputs: dict[str, str], timestamp: int) -> bytes:
@@ -352,13 +368,13 @@ def _compile(layout: bytes, inputs: dict[str, str], timestamp: int) -> bytes:
     )
 
 
-def _without_type(texts: Paper) -> list[str]:
+def _without_type(texts: dict[str, Any]) -> list[str]:
     """Return the characters that none of the fonts has, asked one by one.
 
     Signs that combine with the one before count as well: some have type alone and
     none together.
     """
-    found = sorted(set(json.dumps(asdict(texts), ensure_ascii=False)))
+    found = sorted(set(json.dumps(texts, ensure_ascii=False)))
     return [c for c in found if _combines(c) or not _has_type(c)]
 
 

@@ -14,8 +14,12 @@ The facts come from the outbox: what was true when it happened. Every event has 
     passed            number
     returned          reason
     rejected          reason
+    reopened          nothing; a decision of the review was taken back
     result            nothing
-    schools           schools, a list of those taken off
+    dropped-out       kind, of store.dropouts
+    void              nothing; somebody dropped out on whom the move depended
+    restored          nothing; what was void or dropped out holds again
+    schools           schools, a list of them with what has changed
 
 `until` is in milliseconds: what is not sent by then is not sent any more.
 """
@@ -94,6 +98,7 @@ _LINES: Final = {  # N02
     "passed": mark("您的介聘申請已審核通過，請登入網站查看。"),
     "returned": mark("您的介聘申請已退回補正，請於期限內登入網站修改。"),
     "rejected": mark("您的介聘申請已駁回，原因請登入網站查看。"),
+    "reopened": mark("您的介聘申請已撤銷原審核決定，將重新審核，請登入網站查看。"),
     "result": mark("介聘結果已產生，請登入網站查看；正式結果以學校公文為準。"),
 }
 
@@ -116,7 +121,11 @@ EVENTS: Final = {  # how the delivery log calls them
     "passed": mark("審核通過"),
     "returned": mark("退回補正"),
     "rejected": mark("審核駁回"),
+    "reopened": mark("撤銷審核決定"),
     "result": mark("產生介聘結果"),
+    "dropped-out": mark("登記放棄或未報到"),
+    "void": mark("介聘失其效力"),
+    "restored": mark("介聘恢復效力"),
     "schools": mark("志願學校之名單更正"),
 }
 
@@ -243,6 +252,13 @@ def _rejected(facts: Facts) -> Written:
     )
 
 
+def _reopened(_facts: Facts) -> Written:
+    return _("重新審核"), (
+        _("縣市已撤銷對您申請案的原審核決定，將重新審核；結果會另行通知。"),
+        _("如有疑義，請洽您現職縣市的介聘承辦人。"),
+    )
+
+
 def _result(_facts: Facts) -> Written:
     return _("介聘結果已產生"), (
         _("本年度介聘結果已產生，請登入網站查看您的結果。"),
@@ -250,9 +266,42 @@ def _result(_facts: Facts) -> Written:
     )
 
 
+_DROPPED_OUT: Final = {
+    "gave-up": mark("主辦單位已登記您放棄介聘，您的介聘失其效力。"),
+    "no-show": mark("主辦單位已登記您未依限報到，您的介聘失其效力。"),
+    "refused": mark("主辦單位已登記介聘學校依規定拒絕聘任，您的介聘失其效力。"),
+}
+
+
+def _dropped_out(facts: Facts) -> Written:
+    barred = facts["kind"] != "refused"
+    return _("介聘結果異動"), (
+        said(_DROPPED_OUT[facts["kind"]]),
+        _("依介聘辦法第 11 條，十年內不得再申請介聘。") if barred else "",
+        _("如有疑義，請立即洽您現職縣市的介聘承辦人。"),
+    )
+
+
+def _void(_facts: Facts) -> Written:
+    return _("介聘結果異動"), (
+        _(
+            "因他校教師放棄、未報到或經拒絕聘任，依介聘辦法第 11 條，"
+            "您的介聘失其效力，仍留原學校服務，原學校不得拒絕。"
+        ),
+        _("請登入網站查看；正式結果以學校公文為準。"),
+    )
+
+
+def _restored(_facts: Facts) -> Written:
+    return _("介聘結果異動"), (
+        _("先前通知失其效力的介聘已恢復效力，請依原公告結果辦理。"),
+        _("請登入網站查看；正式結果以學校公文為準。"),
+    )
+
+
 def _schools(facts: Facts) -> Written:
     return _("志願學校名單更正"), (
-        _("縣市更正了介聘學校名單，您的志願中下列學校不再開放："),
+        _("縣市更正了介聘學校名單，您的志願中下列學校有變更："),
         "\n".join(facts["schools"]),
         _("請於填報期限內登入網站檢視志願資料，並視需要修改後重新儲存。"),
     )
@@ -269,7 +318,11 @@ _LETTERS: Final[Mapping[str, Callable[[Facts], Written]]] = {
     "passed": _passed,
     "returned": _returned,
     "rejected": _rejected,
+    "reopened": _reopened,
     "result": _result,
+    "dropped-out": _dropped_out,
+    "void": _void,
+    "restored": _restored,
     "schools": _schools,
 }
 

@@ -14,6 +14,7 @@ create table staff (
     password text,                         -- argon2id; null until the first sign-in
     totp blob,                             -- sealed secret of the second factor
     totp_step integer not null default 0,  -- the last step that was used: none twice
+    device blob,                           -- the computer of the last sign-in
     enrol blob,                            -- SHA-256 of the code for the first sign-in
     enrol_expires integer,
     version integer not null default 1,
@@ -27,8 +28,19 @@ create table staff (
 create table staff_session (
     token blob primary key,                -- SHA-256 of the cookie
     staff text not null references staff,
+    level text not null default '',        -- chosen at the door; '': all of his
     created integer not null,
     seen integer not null
+) strict, without rowid;
+
+-- Who has shown card and code for the first sign-in, till the second factor is proven.
+create table staff_enrolment (
+    staff text primary key references staff,
+    token blob not null unique,            -- SHA-256 of the cookie
+    password text not null,
+    totp blob not null,                    -- sealed
+    device blob not null,
+    expires integer not null
 ) strict, without rowid;
 
 -- Seats that a county opens to teachers of other counties.
@@ -38,6 +50,17 @@ create table vacancy (
     total integer,                         -- all seats that are free, if told
     seats integer not null check (seats >= 0),
     primary key (school, subject)
+) strict, without rowid;
+
+alter table school add column version integer not null default 1;
+
+-- A table that was tried and waits to be put in; sealed, gone after half an hour.
+create table upload (
+    token text primary key,                -- SHA-256 of what the address holds
+    staff text not null references staff,
+    kind text not null,
+    content blob not null,                 -- sealed
+    expires integer not null
 ) strict, without rowid;
 
 -- Which counties take part in a year; none listed: all of them.
@@ -91,6 +114,20 @@ create table review_open (
     primary key (application, staff)
 ) strict, without rowid;
 
+-- What staff decided or did about an application, and the reason they gave for it.
+create table review_event (
+    id integer primary key,
+    application text not null references application,
+    at integer not null,
+    staff text not null references staff,
+    event text not null,                   -- as the audit calls it
+    version integer not null,              -- of the application
+    reason text not null default ''
+) strict;
+create index review_event_of_application on review_event (application, id);
+
+create index audit_of_county on audit (county, id);
+
 -- §11: who did not take up a place may not apply for ten years.
 create table bar (
     lookup blob not null,                  -- HMAC of the national ID, of every year
@@ -116,6 +153,21 @@ insert into schedule select * from window;
 drop table window;
 alter table schedule rename to window;
 
+-- How the schedule was changed, and why where it was under way already.
+create table window_change (
+    id integer primary key,
+    year integer not null,
+    level text not null,
+    kind text not null,
+    opens_before integer,                  -- null: there was none
+    closes_before integer,
+    opens integer,                         -- null: it was taken out
+    closes integer,
+    reason text not null default '',
+    at integer not null,
+    by text not null references staff
+) strict;
+
 -- A frozen round: a folder with its digests, signed; nobody changes it.
 create table snapshot (
     id integer primary key,
@@ -132,7 +184,9 @@ create table snapshot (
     seed blob not null,                    -- sealed until the result is public
     commitment text not null,              -- SHA-256 of seed and nonce, public at once
     teachers integer not null,
-    withdrawn integer                      -- the freeze was taken back
+    left_out integer not null,             -- applications filed but never reviewed
+    withdrawn integer,                     -- taken back
+    withdrawn_reason text not null default ''
 ) strict;
 
 -- Who is behind a teacher number of a snapshot.
@@ -199,18 +253,48 @@ create table dropout (
     run integer not null references run,
     number text not null,
     application text not null references application,
+    kind text not null check (kind in ('gave-up', 'no-show', 'refused')),
     reason text not null,
     at integer not null,
     by text not null references staff,
+    decide_by integer not null,            -- the home county may open a seat till then
+    decided integer,                       -- when it answered
     opened integer not null default 0,     -- 1: an extra seat keeps the others' moves
-    opened_by text references staff,       -- whoever of the home county opened it
+    opened_by text references staff,       -- whoever of the home county answered
     applied integer,                       -- since when the results say so
     final integer,                         -- no undoing any more
     undone integer,
     undone_reason text not null default ''
 ) strict;
 
-alter table result add column note text not null default '';  -- dropped-out, void
+-- §14: what the host opened for correction after the freeze: an application, or the
+-- schools and seats of a county.
+create table correction (
+    id integer primary key,
+    year integer not null references round,
+    county text not null references county,
+    application text references application,  -- null: schools and seats
+    reason text not null,
+    opened integer not null,
+    opened_by text not null references staff,
+    closed integer,
+    closed_by text references staff
+) strict;
+
+-- Where an application ends by a run, as long as what dropped out left it standing.
+-- Shown is that of the run whose publication is in force.
+drop table result;
+create table result (
+    application text not null references application,
+    run integer not null references run,
+    stage text not null,                   -- empty: not placed
+    school text references school,
+    subject text references subject,
+    choice integer,                        -- place in the applicant's own list
+    note text not null default '',         -- dropped-out, void, kept
+    primary key (application, run)
+) strict, without rowid;
+create index result_of_run on result (run, school);
 
 create view application_whole as
 select
@@ -219,7 +303,7 @@ select
     account.password is not null as has_password,
     fill.opens as fill_opens, fill.closes as fill_closes,
     review.opens as review_opens, review.closes as review_closes,
-    shown.opens as result_opens,
+    notice.opens as notice_opens, notice.closes as notice_closes,
     round.frozen,
     own.name as county_name, own.name_en as county_name_en,
     coalesce(school.name, '') as school_name,
@@ -236,5 +320,5 @@ left join window as fill on fill.year = application.year
     and fill.level = application.level and fill.kind = 'fill'
 left join window as review on review.year = application.year
     and review.level = application.level and review.kind = 'review'
-left join window as shown on shown.year = application.year
-    and shown.level = application.level and shown.kind = 'result';
+left join window as notice on notice.year = application.year
+    and notice.level = application.level and notice.kind = 'notice';

@@ -9,7 +9,7 @@ from datetime import datetime
 import aiosqlite
 
 from jiepin.web.card import Challenge
-from jiepin.web.clock import from_ms, to_ms
+from jiepin.web.clock import from_ms, maybe_from_ms, to_ms
 from jiepin.web.store.applications import Application, from_row
 
 ADDRESS = b""  # stands for a device in `mail_code`: the code is for a new address
@@ -454,6 +454,47 @@ async def refuse_until(db: aiosqlite.Connection, key: str, until: datetime) -> N
 async def forget_failures(db: aiosqlite.Connection, key: str) -> None:
     """Forget the failures of a key."""
     await db.execute("delete from throttle where key = :key", {"key": key})
+
+
+async def locked_until(
+    db: aiosqlite.Connection, account: str, now: datetime
+) -> datetime | None:
+    """Return until when signing in to an account is refused, None when it is not."""
+    rows = await db.execute_fetchall(
+        "select max(until) from throttle, account where account.id = :account "
+        "and until > :now and " + _OF_ACCOUNT,
+        {"account": account, "now": to_ms(now)},
+    )
+    return next((maybe_from_ms(row[0]) for row in rows), None)
+
+
+async def lift_locks(db: aiosqlite.Connection, account: str) -> None:
+    """Forget all failures to sign in to an account, at any computer."""
+    await db.execute(
+        "delete from throttle where key in (select throttle.key from throttle, account "
+        "where account.id = :account and " + _OF_ACCOUNT + ")",
+        {"account": account},
+    )
+
+
+# The keys of what an owner does: by the person, some with a computer, or by account.
+_OF_ACCOUNT = """(throttle.key = 'present:' || account.id
+    or throttle.key in ('mail-code:' || account.id, 'device-code:' || account.id)
+    or substr(throttle.key, 1, instr(throttle.key, ':') + 64) in (
+    'account:' || lower(hex(account.lookup)), 'reset:' || lower(hex(account.lookup))))
+"""
+
+
+async def forget_device(db: aiosqlite.Connection, account: str, device: bytes) -> bool:
+    """Forget a computer: a code is asked for there again; its sessions end."""
+    keys = {"account": account, "device": device}
+    await db.execute(
+        "delete from session where account = :account and device = :device", keys
+    )
+    done = await db.execute(
+        "delete from device where account = :account and device = :device", keys
+    )
+    return done.rowcount == 1
 
 
 # codes and links that are mailed

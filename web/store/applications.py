@@ -103,7 +103,8 @@ class Application:
     fill_closes: datetime | None
     review_opens: datetime | None
     review_closes: datetime | None
-    result_opens: datetime | None
+    notice_opens: datetime | None
+    notice_closes: datetime | None
     frozen: datetime | None
     correcting: datetime | None
     review_version: int
@@ -150,12 +151,16 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the round decided; no school: not placed."""
+    """What the round decided; no school: not placed.
+
+    `note`: dropped-out, void, or kept when somebody dropped out afterwards.
+    """
 
     stage: str
     school: str | None
     subject: str | None
     choice: int | None
+    note: str = ""
 
 
 async def by_id(db: aiosqlite.Connection, application: str) -> Application | None:
@@ -340,7 +345,7 @@ async def _check_counties(
     db: aiosqlite.Connection, application: Application, counties: Sequence[str]
 ) -> None:
     settings = await schools.the_round(db)
-    known = await schools.counties(db)
+    known = await schools.taking_part(db, settings.year)
     if not counties:
         raise BadWishes(Problem("county1", _("請至少選擇一個志願縣市")))
     if len(counties) > settings.max_counties > 0:
@@ -640,15 +645,29 @@ async def points(db: aiosqlite.Connection, application: str) -> dict[str, int]:
     return {row["item"]: row["value"] for row in rows}
 
 
+async def own_points(
+    db: aiosqlite.Connection, application: Application, now: datetime
+) -> dict[str, int] | None:
+    """Return the points as the applicant sees them, None before they are announced.
+
+    Where no time is set for that, they show as the county enters them.
+    """
+    opens = application.notice_opens
+    if opens is not None and now < opens:
+        return None
+    return await points(db, application.id)
+
+
 async def result(
     db: aiosqlite.Connection, application: Application, now: datetime
 ) -> Result | None:
     """Return the result, None before it is published."""
-    if application.result_opens is None or now < application.result_opens:
-        return None
     rows = await db.execute_fetchall(
-        "select stage, school, subject, choice from result where application = :id",
-        {"id": application.id},
+        """select stage, school, subject, choice, note from result
+        where application = :id and run = (select run from publication
+            where year = :year and retracted is null and publish_at <= :now
+            order by publish_at desc, id desc limit 1)""",
+        {"id": application.id, "year": application.year, "now": to_ms(now)},
     )
     return next((Result(*row) for row in rows), None)
 
@@ -662,7 +681,8 @@ _MOMENTS = (
     "fill_closes",
     "review_opens",
     "review_closes",
-    "result_opens",
+    "notice_opens",
+    "notice_closes",
     "frozen",
     "correcting",
 )

@@ -34,8 +34,10 @@ class Reviewed:
     checks: tuple[tuple[str, str, str], ...]  # item, answer, note
     notes: tuple[tuple[str, str], ...]  # item of the points, note
     note: str
+    decisions: tuple[tuple[str, str], ...]  # what was done, and why
     numbers: tuple[str, ...]  # in frozen rounds
     dropped_out: tuple[str, ...]  # reasons
+    corrections: tuple[str, ...]  # why it was opened after the freeze
     barred_until: datetime | None
 
 
@@ -112,6 +114,10 @@ async def _reviewed(db: aiosqlite.Connection, account: str) -> Reviewed:
         "order by item",
         keys,
     )
+    decisions = await db.execute_fetchall(
+        "select event, reason from review_event where application = :id order by id",
+        keys,
+    )
     numbers = await db.execute_fetchall(
         "select distinct number from snapshot_teacher where application = :id "
         "order by number",
@@ -122,11 +128,16 @@ async def _reviewed(db: aiosqlite.Connection, account: str) -> Reviewed:
         "order by id",
         keys,
     )
+    opened = await db.execute_fetchall(
+        "select reason from correction where application = :id order by id", keys
+    )
     return Reviewed(
         checks=tuple((item, answer, note) for item, answer, note in checks),
         notes=tuple((item, note) for item, note in notes),
         note=row["review_note"],
+        decisions=tuple((event, reason) for event, reason in decisions),
         numbers=tuple(number for (number,) in numbers),
         dropped_out=tuple(reason for (reason,) in reasons),
+        corrections=tuple(reason for (reason,) in opened),
         barred_until=maybe_from_ms(row["until"]),
     )

@@ -22,6 +22,7 @@ KIND_OF: Final = {
     "passed": "review",
     "returned": "review",
     "rejected": "review",
+    "reopened": "review",
 }
 
 _COLUMN: Final = "line_link.user"

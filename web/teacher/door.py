@@ -17,18 +17,22 @@ from jiepin.web.problems import Problem, Problems
 from jiepin.web.rendering import render
 from jiepin.web.settings import Settings
 from jiepin.web.site import Site
-from jiepin.web.store.schools import LEVELS
+from jiepin.web.store import schools
 from jiepin.web.teacher import forms
 from jiepin.web.teacher.steps import SIGN_IN, current_step, find_visitor, see, way_in
 
 
 @dataclass(frozen=True, slots=True)
 class PracticeCard:
-    """An invented person whose card may be used on a practice site."""
+    """An invented person whose card may be used on a practice site.
+
+    `password` is given away where there is one; the others sign in for the first time.
+    """
 
     number: str
     label: str
     level: str
+    password: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,11 @@ async def show(
 ) -> Response:
     """Show the sign-in page with what was typed, but never the password."""
     typed = form or {}
+    site: Site = request.app.state.site
+    async with site.database.reading() as db:
+        settings = await schools.round(db)
     page = SignInPage(
-        levels=LEVELS,
+        levels=settings.levels if settings else schools.LEVELS,
         level=typed.get("level", ""),
         problems=problems or Problems(),
         practice_cards=practice_cards(request),

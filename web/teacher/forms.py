@@ -130,15 +130,16 @@ def read_person(form: Typed) -> PersonForm | Problems:
         form.get(field, "").strip() for field in ("name", "phone1", "phone2", "email")
     )
     problems = Problems.of(
-        _name_problem(name),
+        name_problem(name),
         _phone_problem("phone1", phone1, needed=True),
         _phone_problem("phone2", phone2, needed=False),
-        _email_problem(email),
+        email_problem(email),
     )
     return problems or PersonForm(Person(name, phone1, phone2), email)
 
 
-def _name_problem(name: str) -> Problem | None:
+def name_problem(name: str) -> Problem | None:
+    """Say what is wrong with a person's name."""
     if not name:
         return Problem("name", _("請填寫姓名"))
     if len(name) > LONGEST_NAME or not name.isprintable():
@@ -163,7 +164,8 @@ def _phone_problem(field: str, phone: str, needed: bool) -> Problem | None:
     )
 
 
-def _email_problem(email: str) -> Problem | None:
+def email_problem(email: str) -> Problem | None:
+    """Say what is wrong with an address."""
     if len(email) <= LONGEST_EMAIL and _EMAIL.fullmatch(email):
         return None
     return Problem("email", _("請填寫可收信的電子郵件，例如 name@example.com"))

@@ -20,14 +20,15 @@ from jiepin.web.store.outbox import Delivery
 class Rows:
     """What the stores gave about one teacher.
 
-    `result` is None before it is published: nobody learns of it here either.
+    `points` are None before they are announced, `result` before it is published:
+    nobody learns of them here either.
     """
 
     national_id: str
     birth_date: str
     application: Application
     held: Held
-    points: Mapping[str, int]
+    points: Mapping[str, int] | None
     result: Result | None
     draft: Draft | None
     versions: Sequence[Version]
@@ -55,8 +56,9 @@ def my_data(rows: Rows, at: datetime) -> dict[str, Any]:
         },
         "account": _account(application, rows.held),
         "application": applications.content(application) | _progress(application),
-        "points_in_hundredths": dict(rows.points),
-        "review": _reviewed(rows.held.reviewed),
+        "points_announced": _moment(application.notice_opens),
+        "points_in_hundredths": None if rows.points is None else dict(rows.points),
+        "review": _reviewed(rows.held.reviewed, rows.points is not None),
         "result": _result(rows.result),
         "unsaved_draft": _draft(rows.draft),
         "versions": [_version(version) for version in rows.versions],
@@ -103,16 +105,20 @@ def _progress(application: Application) -> dict[str, Any]:
     }
 
 
-def _reviewed(reviewed: Reviewed) -> dict[str, Any]:
+def _reviewed(reviewed: Reviewed, announced: bool) -> dict[str, Any]:
     return {
         "checks": [
             {"item": item, "answer": answer, "note": note}
             for item, answer, note in reviewed.checks
         ],
-        "notes_on_points": dict(reviewed.notes),
+        "notes_on_points": dict(reviewed.notes) if announced else None,
         "note": reviewed.note,
+        "decisions": [
+            {"what": event, "reason": reason} for event, reason in reviewed.decisions
+        ],
         "numbers_in_frozen_rounds": list(reviewed.numbers),
         "place_not_taken_up": list(reviewed.dropped_out),
+        "opened_for_correction": list(reviewed.corrections),
         "barred_until": _moment(reviewed.barred_until),
     }
 

@@ -6,7 +6,7 @@ For those alone whose address is confirmed: till then it may be anyone with the 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -19,6 +19,7 @@ from jiepin.web.clock import moment_text
 from jiepin.web.language import _, current, mark, said
 from jiepin.web.rendering import render
 from jiepin.web.site import Site
+from jiepin.web.staff import names
 from jiepin.web.store import applications, audit, drafts, held, notices, outbox
 from jiepin.web.store.applications import Application
 from jiepin.web.teacher.my_data import Rows, my_data
@@ -43,9 +44,54 @@ ACTIONS = {
     "filed": mark("完成申請"),
     "opened": mark("開啟您的資料"),
     "exported": mark("下載個人資料"),
+    "review-saved": mark("登錄積分與資格審查"),
+    "sheet-checked": mark("核對個人資料表"),
+    "approved": mark("審核通過"),
+    "returned": mark("退回補正"),
+    "rejected": mark("駁回"),
+    "review-undone": mark("撤銷審核決定"),
+    "unlocked": mark("解除登入鎖定"),
+    "reset-sent": mark("寄送密碼重設信件"),
+    "sessions-ended": mark("登出所有裝置"),
+    "computer-forgotten": mark("移除電腦"),
+    "dropout-marked": mark("登記放棄或未報到"),
+    "dropout-seat-opened": mark("現職縣市增開缺額"),
+    "dropout-no-seat": mark("現職縣市不增開缺額"),
+    "dropout-applied": mark("放棄或未報到套用到結果"),
+    "dropout-undone": mark("撤銷放棄或未報到"),
+    "dropout-final": mark("放棄或未報到確定"),
+    "result-dropped-out": mark("介聘因放棄或未報到失效"),
+    "result-void": mark("介聘因他人放棄失效"),
+    "result-restored": mark("介聘恢復效力"),
+    "correction-opened": mark("開放更正"),
+    "correction-closed": mark("更正關閉"),
+    "schools-opened": mark("開放縣市更正學校與缺額"),
+    "schools-closed": mark("關閉縣市更正學校與缺額"),
+    "publication-planned": mark("排定結果公告"),
+    "publication-retracted": mark("撤回排定的公告"),
+    "published": mark("公告結果並送出通知"),
     "line-linked": mark("連動LINE"),
     "line-unlinked": mark("解除LINE連動"),
     "notices-chosen": mark("設定通知"),
+    "staff-sign-in": mark("同仁登入"),
+    "staff-enrolled": mark("同仁完成首次登入"),
+    "staff-password": mark("同仁更改密碼"),
+    "staff-sessions": mark("同仁結束其他連線"),
+    "staff-added": mark("建立人員帳號"),
+    "staff-changed": mark("變更人員帳號"),
+    "staff-renewed": mark("重新發給登記碼"),
+    "staff-disabled": mark("停用人員帳號"),
+    "staff-enabled": mark("恢復人員帳號"),
+    "school-added": mark("新增學校"),
+    "school-corrected": mark("更正學校資料或缺額"),
+    "roster-added": mark("加入名冊"),
+    "roster-changed": mark("更正名冊所載學校"),
+    "roster-removed": mark("自名冊移除"),
+    "roster-imported": mark("匯入名冊"),
+    "points-imported": mark("匯入積分"),
+    "points-exported": mark("下載積分表"),
+    "audit-exported": mark("下載異動紀錄"),
+    "results-exported": mark("下載結果名單"),
 }
 
 
@@ -70,24 +116,24 @@ async def page(request: Request) -> Response:
     site: Site = request.app.state.site
     async with site.database.reading() as db:
         entries = await audit.of_object(db, application.id, application.account)
-    lines = [_line(entry, application.account) for entry in reversed(entries)]
+        offices = await names.offices(db, (entry.actor for entry in entries))
+    known = offices | {application.account: _("您本人")}
+    lines = [_line(entry, known) for entry in reversed(entries)]
     return await render(request, "own_data.html", OwnDataPage(lines))
 
 
-def _line(entry: audit.Entry, account: str) -> Line:
+def _line(entry: audit.Entry, known: Mapping[str, str]) -> Line:
     return Line(
         moment_text(entry.at, current(), seconds=True),
-        _who(entry.actor, account),
+        _who(entry.actor, known),
         said(ACTIONS[entry.action]) if entry.action in ACTIONS else entry.action,
         str(entry.detail.get("version", "")),
     )
 
 
-def _who(actor: str, account: str) -> str:
+def _who(actor: str, known: Mapping[str, str]) -> str:
     """Name an actor; nobody is named for what came before any proof of a person."""
-    if not actor:
-        return _("未確認身分者")
-    return _("您本人") if actor == account else actor
+    return known.get(actor, actor) if actor else _("未確認身分者")
 
 
 @signed_in(step=applications.APPOINTMENT)
@@ -119,15 +165,15 @@ async def download(request: Request) -> Response:
 
 async def _rows(site: Site, application: Application) -> Rows:
     national_id, birth_date = await accounts.identity(site, application.account)
-    id_ = application.id
+    id_, now = application.id, site.clock.now()
     async with site.database.reading() as db:
         return Rows(
             national_id=national_id,
             birth_date=birth_date,
             application=application,
             held=await held.of_account(db, application.account),
-            points=await applications.points(db, id_),
-            result=await applications.result(db, application, site.clock.now()),
+            points=await applications.own_points(db, application, now),
+            result=await applications.result(db, application, now),
             draft=await drafts.draft(db, id_),
             versions=await applications.versions(db, id_),
             history=await audit.of_object(db, id_, application.account),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,6 +14,7 @@ from starlette.responses import Response
 
 from jiepin.web import access, accounts
 from jiepin.web.accounts import Visitor
+from jiepin.web.clock import moment_text
 from jiepin.web.documents.sheet import (
     INDIGENOUS_MARK,
     County,
@@ -24,7 +26,7 @@ from jiepin.web.documents.sheet import (
     paper,
     pdf,
 )
-from jiepin.web.language import CHINESE, speaking
+from jiepin.web.language import CHINESE, _, speaking
 from jiepin.web.rendering import render
 from jiepin.web.site import Site
 from jiepin.web.store import applications
@@ -69,15 +71,22 @@ async def _sheet(request: Request) -> Sheet:
     site: Site = request.app.state.site
     if not access.can(visitor.actor, "print", visitor.application, site.clock.now()):
         raise HTTPException(404)
-    return await read_sheet(site, visitor.application)
+    application = visitor.application
+    async with site.database.reading() as db:
+        points = await applications.own_points(db, application, site.clock.now())
+    return await read_sheet(site, application, points)
 
 
-async def read_sheet(site: Site, application: Application) -> Sheet:
-    """Return the sheet of an application as it is stored now."""
+async def read_sheet(
+    site: Site, application: Application, points: Mapping[str, int] | None
+) -> Sheet:
+    """Return the sheet of an application as it is stored now.
+
+    Without points (None) it says when they are announced.
+    """
     national_id, birthday = await accounts.identity(site, application.account)
     async with site.database.reading() as db:
         names = await Names.read(db, application)
-        points = await applications.points(db, application.id)
     with speaking(CHINESE):
         lines = _lines(application, names, points)
         area = names.area(application.area)
@@ -113,8 +122,11 @@ async def read_sheet(site: Site, application: Application) -> Sheet:
 
 
 def _lines(
-    application: Application, names: Names, points: dict[str, int]
+    application: Application, names: Names, points: Mapping[str, int] | None
 ) -> tuple[Pair, ...]:
+    if points is None and application.notice_opens is not None:
+        opens = moment_text(application.notice_opens, CHINESE)
+        return ((_("積分公告"), _("自 %(at)s 起", at=opens)),)
     if not points:
         return ()
     return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import aiosqlite
 from starlette.requests import Request
@@ -54,7 +54,11 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class StatusPage:
-    """How far the application is, and all that it holds."""
+    """How far the application is, and all that it holds.
+
+    Before points are announced there are none; `points_note` says from when on, and
+    then until when and to whom objections go.
+    """
 
     state: str
     state_text: str
@@ -65,6 +69,7 @@ class StatusPage:
     facts: Facts
     points: Facts
     totals: Facts
+    points_note: str
     wishes: Sequence[Wish]
     result: str
     email: str
@@ -76,11 +81,14 @@ async def status(request: Request) -> Response:
     visitor: Visitor = request.state.visitor
     site: Site = request.app.state.site
     application = visitor.application
+    now = site.clock.now()
     async with site.database.reading() as db:
         names = await Names.read(db, application)
-        points = await applications.points(db, application.id)
-        result = await applications.result(db, application, site.clock.now())
-        result_text = await _result_text(db, application, result, names)
+        points = await applications.own_points(db, application, now)
+        result = await applications.result(db, application, now)
+        result_line = (
+            await result_text(db, application, result, names) if result else ""
+        )
     filed = application.filed
     page = StatusPage(
         state=application.state,
@@ -90,10 +98,11 @@ async def status(request: Request) -> Response:
         digest=short_digest(application.digest),
         indigenous=bool(application.indigenous),
         facts=await _facts(site, application, names),
-        points=point_lines(application, names, points),
-        totals=total_lines(application, names, points),
+        points=() if points is None else point_lines(application, names, points),
+        totals=() if points is None else total_lines(application, names, points),
+        points_note=_points_note(application, now),
         wishes=names.wishes(application),
-        result=result_text,
+        result=result_line,
         email=application.email,
     )
     return await render(request, "status.html", page)
@@ -150,6 +159,22 @@ class Names:
         )
 
 
+def _points_note(application: Application, now: datetime) -> str:
+    opens, closes = application.notice_opens, application.notice_closes
+    if opens is None or (closes is not None and closes <= now):
+        return ""
+    if now < opens:
+        return _("積分自 %(at)s 起公告。", at=moment_text(opens, current()))
+    county = county_name(application)
+    if closes is None:
+        return _("對積分有疑義者，請向%(county)s介聘承辦人申請複查。", county=county)
+    return _(
+        "對積分有疑義者，請於 %(until)s 前向%(county)s介聘承辦人申請複查。",
+        until=moment_text(closes, current()),
+        county=county,
+    )
+
+
 async def _facts(site: Site, application: Application, names: Names) -> Facts:
     return (
         (_("電腦編號"), application.number or _("(待審)")),
@@ -199,17 +224,21 @@ def subject_facts(application: Application, names: Names) -> Facts:
 def point_lines(
     application: Application, names: Names, points: Mapping[str, int]
 ) -> Facts:
-    reasons = (
-        (
-            _("%(county)s(%(side)s)原因積分", county=names.county(code), side=side),
-            tenths(points.get(f"reason{n}", 0)),
+    return tuple(
+        (label, tenths(points.get(item, 0)))
+        for item, label in item_labels(application, names).items()
+    )
+
+
+def item_labels(application: Application, names: Names) -> dict[str, str]:
+    """Return what each item of the points is called: a reason per county, the rest."""
+    reasons = {
+        f"reason{n}": _(
+            "%(county)s(%(side)s)原因積分", county=names.county(code), side=side
         )
         for n, code, side in sides(application)
-    )
-    shared = (
-        (said(label), tenths(points.get(item, 0))) for item, label in _SHARED.items()
-    )
-    return (*reasons, *shared)
+    }
+    return reasons | {item: said(label) for item, label in _SHARED.items()}
 
 
 def total_lines(
@@ -247,17 +276,23 @@ def tenths(hundredths: int) -> str:
     return text[:-1] if text.endswith("0") else text
 
 
-async def _result_text(
-    db: aiosqlite.Connection,
-    application: Application,
-    result: Result | None,
-    names: Names,
+NOTES = {
+    "dropped-out": mark("已登記放棄、未報到或未獲聘任，留任原校"),
+    "void": mark("因他人放棄、未報到或未獲聘任，您的介聘連帶失效，仍留原校"),
+}
+
+
+def note_text(result: Result) -> str:
+    """Say what became of a result after somebody dropped out, empty if nothing."""
+    return said(NOTES[result.note]) if result.note in NOTES else ""
+
+
+async def result_text(
+    db: aiosqlite.Connection, application: Application, result: Result, names: Names
 ) -> str:
-    """Say the result, empty before it is published."""
-    if result is None:
-        return ""
+    """Say the result of an application."""
     if result.school is None:
-        return _("未達成介聘")
+        return note_text(result) or _("未達成介聘")
     school = (await schools.by_codes(db, [result.school]))[result.school]
     return _(
         "達成介聘：%(county)s%(township)s %(school)s"

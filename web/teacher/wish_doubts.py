@@ -10,7 +10,7 @@ import aiosqlite
 from jiepin.web.language import _
 from jiepin.web.store import schools
 from jiepin.web.store.applications import Application
-from jiepin.web.store.schools import Area, County, School
+from jiepin.web.store.schools import Area, County, School, Seats
 from jiepin.web.teacher import check, pool, wish_list
 from jiepin.web.teacher.wish_list import WishList
 
@@ -22,6 +22,7 @@ class Known:
     counties: Mapping[str, County]
     schools: Mapping[str, School]
     taught: Mapping[str, frozenset[str]]
+    seats: Mapping[str, Mapping[str, Seats]]
     area: Area | None
 
     def where(self, school: School) -> str:
@@ -39,6 +40,7 @@ async def known(
         counties=await schools.counties(db),
         schools=await schools.by_codes(db, codes),
         taught=await schools.taught(db, codes),
+        seats=await schools.seats_of(db, codes),
         area=(await schools.areas(db)).get(application.area or ""),
     )
 
@@ -51,6 +53,11 @@ def doubts(
     is_open = {code: school.open for code, school in known.schools.items()}
     for code, flag in wish_list.stale(wishes, is_open).items():
         told.setdefault(code, []).append(_flag_text(flag))
+    for code in wishes:
+        if is_open.get(code) and _only_exchange(application, known, code):
+            told.setdefault(code, []).append(
+                _("縣市沒有提列您申請的科(類)別缺額，此志願只能以互調達成")
+            )
     own = check.Own(
         subjects=application.subjects,
         area_tags=frozenset(known.area.tags if known.area else ()),
@@ -65,6 +72,15 @@ def doubts(
     for doubt in check.check(own, wishes, places):
         told.setdefault(doubt.school, []).append(_doubt_text(doubt.reason))
     return told
+
+
+def _only_exchange(application: Application, known: Known, code: str) -> bool:
+    """Tell whether its county has said that nobody comes to a school one-way."""
+    if "swap-only" in known.schools[code].tags:
+        return True
+    told = known.seats.get(code, {})
+    seats = [told[subject].seats for subject in application.subjects if subject in told]
+    return bool(seats) and not any(seats)
 
 
 def _flag_text(flag: str) -> str:

@@ -321,10 +321,11 @@ async def counties(
     if ask:
         gone = await wish_work.dropped(db, application, chosen)
     facts = await known(db, application, gone)
+    offered = await schools.taking_part(db, application.year)
     return CountiesPage(
         options=tuple(
             (county.code, pool.county_name(county))
-            for county in facts.counties.values()
+            for county in offered.values()
             if county.code != application.county
         ),
         chosen=chosen,
