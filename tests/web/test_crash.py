@@ -109,7 +109,12 @@ class Site:
             return db.execute(statement).fetchall()
 
     def stored(self) -> Wishes:
-        rows = self.query("select school from wish order by place")
+        rows = self.query(
+            "select wish.school from wish "
+            "join application as own on own.id = application "
+            "join account on account.id = own.account "
+            "where last_sign_in is not null order by place"
+        )
         return tuple(code for (code,) in rows)
 
 

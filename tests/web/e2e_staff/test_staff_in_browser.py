@@ -69,11 +69,13 @@ def in_both(page: Page, path: str, name: str) -> None:
     page.goto(path)
     check(page, name)
     page.get_by_role("button", name="English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
     keep_picture(page, name + "-en")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     shown = page.locator("main").inner_text()
     assert not re.search("密碼|登入|帳號|驗證碼", shown), shown
     page.get_by_role("button", name="中文").click()
+    expect(page.locator("html")).to_have_attribute("lang", "zh-Hant-TW")
 
 
 def test_doors(page: Page) -> None:
