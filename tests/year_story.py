@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
-import httpx
+import httpx2
 import staff_cards
 from practice_round import Client
 from site_browser import Browser, Page, opened
@@ -236,7 +236,7 @@ class Visitor(Client):
     def new(
         cls, server: SiteServer, browser: Browser, clock: SetClock, width: int = 1280
     ) -> Visitor:
-        http: Any = httpx.Client(base_url=server.origin, timeout=60)
+        http: Any = httpx2.Client(base_url=server.origin, timeout=60)
         app: Any = None
         made = cls(app, http, clock, server=server, browser=browser)
         return replace(made, width=width)
