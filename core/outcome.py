@@ -20,6 +20,7 @@ ASSIGNMENTS = "assignments.csv"
 EXCHANGES = "exchanges.csv"
 SUMMARY = "summary.json"
 FILES = (ASSIGNMENTS, EXCHANGES, SUMMARY)
+STAGED = "staged"  # the mechanism of the rules of the year
 
 ASSIGNMENT_SCHEMA: Mapping[str, Any] = {
     "teacher_id": pl.String,
@@ -48,6 +49,7 @@ class Outcome:
                  initiator first, each moving to the next one's seat)
     rules, seed  what decided; version of the program; digests of the input files
     seconds      per phase; peak_memory in bytes, 0 where it was not measured
+    mechanism    that of the rules, or another one: then it names the only stage
     """
 
     rules: Rules
@@ -58,6 +60,7 @@ class Outcome:
     version: str = field(default_factory=lambda: version("jiepin"))
     seconds: Mapping[str, float] = field(default_factory=dict)
     peak_memory: int = 0
+    mechanism: str = STAGED
 
     @property
     def moves(self) -> pl.DataFrame:
@@ -67,7 +70,14 @@ class Outcome:
     def moved_per_stage(self) -> dict[str, int]:
         """Return how many moved in each stage, in the order of the stages."""
         counts = dict(self.moves.group_by("stage").len().iter_rows())
-        return {stage.name: counts.get(stage.name, 0) for stage in self.rules.stages}
+        return {name: counts.get(name, 0) for name in self.stage_names}
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """Return what the stages are called, in order."""
+        if self.mechanism != STAGED:
+            return (self.mechanism,)
+        return tuple(stage.name for stage in self.rules.stages)
 
     def moved_per_choice(self) -> dict[int, int]:
         """Return how many moved to their first choice, their second, and so on."""
@@ -90,6 +100,7 @@ class Outcome:
 
     def _summary(self, seconds: Mapping[str, float]) -> dict[str, Any]:
         return {
+            "mechanism": self.mechanism,
             "rules": self.rules.to_dict(),
             "seed": self.seed,
             "version": self.version,
@@ -117,6 +128,7 @@ class Outcome:
                 version=str(summary["version"]),
                 seconds=dict(summary["seconds"]),
                 peak_memory=int(summary["peak_memory"]),
+                mechanism=str(summary.get("mechanism", STAGED)),
             )
         except errors.BadRules as error:
             raise errors.BadResult(f"{path}: {error}") from None
