@@ -25,13 +25,14 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from jiepin.core import errors, folders, printing, terms
 from jiepin.core.comparison import compare
 from jiepin.core.explain import explain
-from jiepin.core.mechanisms.staged import Report, solve
+from jiepin.core.mechanisms.staged import Report
 from jiepin.core.outcome import FILES, Outcome
 from jiepin.core.report import page, pictures
 from jiepin.core.report.figures import figures
 from jiepin.core.round import Round
 from jiepin.core.rules import PRESETS, Rules
 from jiepin.core.simulation.population import generate
+from jiepin.core.solve import solve
 from jiepin.core.verify import MOST_STEPS, MOST_WISHES, verify
 from jiepin.core.warm_up import warm_up
 

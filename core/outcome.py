@@ -14,6 +14,7 @@ import polars as pl
 
 from jiepin.core import errors, terms
 from jiepin.core.folders import written_whole
+from jiepin.core.options import Options
 from jiepin.core.rules import Rules
 
 ASSIGNMENTS = "assignments.csv"
@@ -48,6 +49,10 @@ class Outcome:
                  initiator first, each moving to the next one's seat)
     rules, seed  what decided; version of the program; digests of the input files
     seconds      per phase; peak_memory in bytes, 0 where it was not measured
+    mechanism    one of terms.MECHANISMS; another than the staged one names the only
+                 stage
+    options      what an optimum was asked for; None for other mechanisms
+    bound        nobody could move more than so many; None where nothing is proved
     """
 
     rules: Rules
@@ -58,6 +63,16 @@ class Outcome:
     version: str = field(default_factory=lambda: version("jiepin"))
     seconds: Mapping[str, float] = field(default_factory=dict)
     peak_memory: int = 0
+    mechanism: str = terms.STAGED
+    options: Options | None = None
+    bound: int | None = None
+
+    @property
+    def gap(self) -> float | None:
+        """Return which share of the bound did not move; None without a bound."""
+        if self.bound is None:
+            return None
+        return (self.bound - self.moves.height) / max(1, self.bound)
 
     @property
     def moves(self) -> pl.DataFrame:
@@ -67,7 +82,14 @@ class Outcome:
     def moved_per_stage(self) -> dict[str, int]:
         """Return how many moved in each stage, in the order of the stages."""
         counts = dict(self.moves.group_by("stage").len().iter_rows())
-        return {stage.name: counts.get(stage.name, 0) for stage in self.rules.stages}
+        return {name: counts.get(name, 0) for name in self.stage_names}
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """Return what the stages are called, in order."""
+        if self.mechanism != terms.STAGED:
+            return (self.mechanism,)
+        return tuple(stage.name for stage in self.rules.stages)
 
     def moved_per_choice(self) -> dict[int, int]:
         """Return how many moved to their first choice, their second, and so on."""
@@ -97,13 +119,18 @@ class Outcome:
             (target / SUMMARY).write_text(text + "\n", "utf-8")
 
     def _summary(self, seconds: Mapping[str, float]) -> dict[str, Any]:
+        proved = {} if self.bound is None else {"bound": self.bound, "gap": self.gap}
+        options = {} if self.options is None else {"options": self.options.to_dict()}
         return {
+            "mechanism": self.mechanism,
+            **options,
             "rules": self.rules.to_dict(),
             "seed": self.seed,
             "version": self.version,
             "inputs": dict(self.digests),
             "teachers": self.assignments.height,
             "moved": self.moves.height,
+            **proved,
             "moved_per_stage": self.moved_per_stage(),
             "moved_per_choice": self.moved_per_choice(),
             "seconds": {phase: round(value, 6) for phase, value in seconds.items()},
@@ -125,14 +152,21 @@ class Outcome:
                 version=str(summary["version"]),
                 seconds=dict(summary["seconds"]),
                 peak_memory=int(summary["peak_memory"]),
+                mechanism=str(summary.get("mechanism", terms.STAGED)),
+                options=_options(summary),
+                bound=None if (bound := summary.get("bound")) is None else int(bound),
             )
-        except errors.BadRules as error:
+        except (errors.BadRules, errors.BadArgument) as error:
             raise errors.BadResult(f"{path}: {error}") from None
         except (KeyError, TypeError, ValueError) as error:
             raise errors.BadResult(
                 f"{path / SUMMARY}: entry missing or of the wrong kind "
                 f"({type(error).__name__} {error}); expected the summary of a run"
             ) from None
+
+
+def _options(summary: Mapping[str, Any]) -> Options | None:
+    return Options.from_dict(summary["options"]) if "options" in summary else None
 
 
 def _read_summary(file: Path) -> dict[str, Any]:

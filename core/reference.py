@@ -118,13 +118,7 @@ def solve(round_: Round, rules: Rules, seed: int = 0) -> Outcome:
             run_one_way(run, stage)
         else:
             run_exchanges(run, stage)
-    return Outcome(
-        rules=rules,
-        seed=seed,
-        assignments=_assignments(everyone, run),
-        exchanges=_exchanges(run),
-        digests=round_.digests,
-    )
+    return tables_of(round_, rules, seed, everyone, run)
 
 
 # ---- 1. A round
@@ -335,6 +329,19 @@ def first_exchange(
 # ---- The tables of the result
 
 
+def tables_of(
+    round_: Round, rules: Rules, seed: int, everyone: Sequence[Applicant], run: Run
+) -> Outcome:
+    """Return what a run decided."""
+    return Outcome(
+        rules=rules,
+        seed=seed,
+        assignments=_assignments(everyone, run),
+        exchanges=_exchanges(run),
+        digests=round_.digests,
+    )
+
+
 def _assignments(everyone: Sequence[Applicant], run: Run) -> pl.DataFrame:
     rows = []
     for applicant in everyone:
@@ -358,7 +365,7 @@ def _exchanges(run: Run) -> pl.DataFrame:
         {
             "exchange": number,
             "stage": stage.name,
-            "size": stage.size,
+            "size": len(steps),
             "teachers": [step.applicant.teacher_id for step in steps],
         }
         for number, (stage, steps) in enumerate(run.exchanges, start=1)

@@ -72,6 +72,30 @@ TIE_KEYS: Final = {
 
 EXCHANGE_SIZES: Final = range(2, 11)
 
+STAGED: Final = "staged"  # the mechanism of the rules of the year
+OPTIMUM: Final = "optimum"
+
+MECHANISMS: Final = {
+    STAGED: Label("依規則分階段", "stage by stage, by the rules"),
+    "top_trading_cycles": Label("頂端交易循環", "top trading cycles"),
+    "deferred_acceptance": Label("延遲接受", "deferred acceptance"),
+    "block_exchange": Label("阻擋交換", "block exchange"),
+    "teacher_optimal_block_exchange": Label(
+        "教師最適阻擋交換", "teacher-optimal block exchange"
+    ),
+    "one_sided_block_exchange": Label("單邊阻擋交換", "one-sided block exchange"),
+    OPTIMUM: Label("最多人達成", "the most moves possible"),
+}
+
+OBJECTIVES: Final = {
+    "moves": Label("達成人數最多", "most moves"),
+    "points": Label("達成者積分總和最高", "largest sum of the movers' points"),
+    "choices": Label(
+        "達成人數最多，其次志願序最前", "most moves, then the best choices"
+    ),
+    "rank": Label("積分高者依序優先達成", "whoever ranks higher moves first"),
+}
+
 _EXCHANGE_LABELS: Final = {
     2: Label("互調", "mutual"),
     3: Label("三角調", "three-way"),

@@ -6,9 +6,9 @@ import polars as pl
 
 from jiepin.core import terms
 from jiepin.core.kernels.compiling import n_compiled
-from jiepin.core.mechanisms.staged import solve
 from jiepin.core.round import Round
 from jiepin.core.rules import Limits, Rules, Stage
+from jiepin.core.solve import solve
 
 _RULES = Rules(
     name="smallest",

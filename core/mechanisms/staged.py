@@ -2,78 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from jiepin.core import terms
 from jiepin.core.kernels import exchange, one_way
 from jiepin.core.kernels.compiling import IndexArray
 from jiepin.core.kernels.encode import group
-from jiepin.core.market import Encoded, Market, encode
+from jiepin.core.market import Encoded, Market
 from jiepin.core.mechanisms.exchange_stage import ExchangeStage, bounds_of
-from jiepin.core.outcome import ASSIGNMENT_SCHEMA, Outcome
-from jiepin.core.round import Round
+from jiepin.core.mechanisms.moves import Moves
 from jiepin.core.rules import Rules, Stage
 from jiepin.core.workers import Workers
 
 Report = Callable[[str, int, int], None]  # stage name, claims done, claims in all
-
-
-def solve(
-    round_: Round,
-    rules: Rules,
-    seed: int = 0,
-    threads: int = 1,
-    report: Report | None = None,
-) -> Outcome:
-    """Clear a round by rules; seed is that of the lottery.
-
-    The same round, rules and seed give the same outcome, whatever the threads and the
-    order of rows. `report` is called now and then with stage, claims done and in all.
-    Raises BadRound when a teacher wishes more than the limits of the rules allow.
-
-    >>> from jiepin.core import Round, Rules
-    >>> round_ = Round.read("fixtures/rounds/mutual")
-    >>> outcome = solve(round_, Rules.load("taiwan-110"))
-    >>> outcome.exchanges["teachers"].to_list()
-    [['T1', 'T3']]
-    """
-    start = time.perf_counter()
-    with Workers(threads) as workers:
-        encoded = encode(round_, rules, seed, workers)
-    encoded_at = time.perf_counter()
-    moves = run(encoded, rules, threads, report)
-    solved_at = time.perf_counter()
-    return Outcome(
-        rules=rules,
-        seed=seed,
-        assignments=_assignments(encoded, rules, moves),
-        exchanges=_exchanges(encoded, rules, moves),
-        digests=round_.digests,
-        seconds={"encode": encoded_at - start, "solve": solved_at - encoded_at},
-    )
-
-
-@dataclass(frozen=True)
-class Moves:
-    """Who moved, by which wish, in which stage and exchange; in the order of making.
-
-    moved_by[i] is the wish applicant i moved by, or NOBODY; stage_of[i] the number of
-    its stage, or NOBODY; exchanges are laid flat in members (wishes, initiator first),
-    exchange e being members[starts[e]:starts[e + 1]] and made in exchange_stage[e].
-    """
-
-    moved_by: IndexArray
-    stage_of: IndexArray
-    members: IndexArray
-    starts: npt.NDArray[np.int64]
-    exchange_stage: IndexArray
 
 
 def run(
@@ -99,69 +45,6 @@ def _run(state: _State, rules: Rules) -> Moves:
             sizes_run.add(stage.size)
         state.close_stage(number, stage)
     return state.moves()
-
-
-def _assignments(encoded: Encoded, rules: Rules, moves: Moves) -> pl.DataFrame:
-    """Return where everybody is afterwards, one row per applicant, by teacher_id."""
-    market, graph = encoded.market, encoded.market.graph
-    moved = moves.moved_by != terms.NOBODY
-    place = market.home_of.copy()
-    place[moved] = graph.wish_position[moves.moved_by[moved]]
-    choice = np.zeros(len(place), dtype=np.int64)
-    choice[moved] = market.wish_choice[moves.moved_by[moved]]
-    number = np.zeros(len(place), dtype=np.int64)
-    number[graph.holder_of[graph.wish_claim[moves.members]]] = 1 + np.repeat(
-        np.arange(len(moves.exchange_stage)), np.diff(moves.starts)
-    )
-    by_id, round_ = encoded.by_id, encoded.round_
-    return pl.DataFrame(
-        {
-            "teacher_id": round_.teachers["teacher_id"].gather(encoded.row_of[by_id]),
-            "stage": _stage_names(rules, moves.stage_of[by_id]),
-            "exchange": _blank_zero(number[by_id]),
-            "school": round_.schools["school"].gather(encoded.school_of[place[by_id]]),
-            "subject": round_.subjects["subject"].gather(
-                encoded.subject_of[place[by_id]]
-            ),
-            "choice": _blank_zero(choice[by_id]),
-        },
-        schema_overrides=ASSIGNMENT_SCHEMA,
-    )
-
-
-def _exchanges(encoded: Encoded, rules: Rules, moves: Moves) -> pl.DataFrame:
-    """Return the exchanges in the order made, initiator first."""
-    n_made = len(moves.exchange_stage)
-    graph = encoded.market.graph
-    applicants = graph.holder_of[graph.wish_claim[moves.members]]
-    ids = encoded.round_.teachers["teacher_id"]
-    members = pl.DataFrame(
-        {
-            "exchange": np.repeat(np.arange(n_made), np.diff(moves.starts)) + 1,
-            "teachers": ids.gather(encoded.row_of[applicants]),
-        }
-    )
-    return (
-        members.group_by("exchange", maintain_order=True)
-        .agg("teachers")
-        .select(
-            pl.col("exchange").cast(pl.Int64),
-            _stage_names(rules, moves.exchange_stage).alias("stage"),
-            pl.col("teachers").list.len().cast(pl.Int64).alias("size"),
-            "teachers",
-        )
-    )
-
-
-def _stage_names(rules: Rules, stages: IndexArray) -> pl.Series:
-    names = pl.Series([stage.name for stage in rules.stages], dtype=pl.String)
-    number = pl.Series(stages).cast(pl.Int64)
-    return names.gather(number.set(number == terms.NOBODY, None))
-
-
-def _blank_zero(numbers: npt.NDArray[np.int64]) -> pl.Series:
-    column = pl.Series(numbers)
-    return column.set(column == 0, None)
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:
