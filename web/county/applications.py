@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlencode
+from functools import partial
 
 import aiosqlite
 from starlette.requests import Request
@@ -15,6 +15,7 @@ from jiepin.web.county.review_forms import read_stamp
 from jiepin.web.language import ENGLISH, _, current, mark, said
 from jiepin.web.rendering import LEVEL_NAMES, render
 from jiepin.web.site import Site
+from jiepin.web.staff import lists
 from jiepin.web.staff.desk import Colleague, at_desk, see
 from jiepin.web.store import review_lists, schools
 from jiepin.web.store.review_lists import ORDERS, Filters, Listed
@@ -104,7 +105,7 @@ async def _show(request: Request, words: str = "") -> Response:
     site: Site = request.app.state.site
     round_: RoundSettings | None = request.state.round
     filters, level = _filters(request.query_params, colleague)
-    first = _first(request.query_params)
+    first = lists.first_of(request.query_params)
     now, year = site.clock.now(), round_.year if round_ else 0
     county = colleague.actor.county
     async with site.database.reading() as db:
@@ -129,6 +130,9 @@ async def _show(request: Request, words: str = "") -> Response:
             )
         homes = await review_lists.home_schools(db, year, county, filters.levels)
         counts = await review_lists.counts(db, year, county, filters.levels)
+    address_of = partial(_address, filters, level)
+    shown = 0 if words else total  # a search is one page
+    before, after = lists.turns(address_of, first, shown, ON_A_PAGE)
     page = ListPage(
         chosen=filters,
         level=level,
@@ -141,8 +145,8 @@ async def _show(request: Request, words: str = "") -> Response:
         rows=[_row(one, subjects) for one in found],
         total=total,
         first=first,
-        before=_address(filters, level, first - ON_A_PAGE) if first else "",
-        after=_after(filters, level, first, total) if not words else "",
+        before=before,
+        after=after,
         words=words,
         searched=bool(words),
     )
@@ -167,11 +171,6 @@ def _filters(query: Mapping[str, str], colleague: Colleague) -> tuple[Filters, s
         ),
         level,
     )
-
-
-def _first(query: Mapping[str, str]) -> int:
-    text = query.get("first", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
 
 
 async def _subjects(db: aiosqlite.Connection, levels: Sequence[str]) -> dict[str, str]:
@@ -205,15 +204,8 @@ def _address(filters: Filters, level: str, first: int) -> str:
         "indigenous": "yes" if filters.indigenous else "",
         "changed": "yes" if filters.changed else "",
         "order": "" if filters.order == "filed" else filters.order,
-        "first": str(first) if first > 0 else "",
     }
-    query = urlencode({name: value for name, value in fields.items() if value})
-    return f"{LIST}?{query}" if query else LIST
-
-
-def _after(filters: Filters, level: str, first: int, total: int) -> str:
-    following = first + ON_A_PAGE
-    return _address(filters, level, following) if following < total else ""
+    return lists.address(LIST, fields, first)
 
 
 def _row(one: Listed, subjects: Mapping[str, str]) -> Row:

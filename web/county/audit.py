@@ -5,32 +5,34 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Final
-from urllib.parse import urlencode
+from functools import partial
 
 import aiosqlite
 from starlette.requests import Request
 from starlette.responses import Response
 
 from jiepin.web import access, downloads
-from jiepin.web.clock import TAIPEI, from_ms, moment_text
+from jiepin.web.clock import from_ms, moment_text
 from jiepin.web.county.record import DeliveryRow, delivery_row
 from jiepin.web.documents.spreadsheets import Sheet
-from jiepin.web.language import _, current, mark, said
+from jiepin.web.language import _, current, said
 from jiepin.web.rendering import render
 from jiepin.web.site import Site
-from jiepin.web.staff import names
+from jiepin.web.staff import lists, names
+from jiepin.web.staff.audit_search import (
+    MOST_LINES,
+    ON_A_PAGE,
+    Asked,
+    action_name,
+    day_of,
+)
 from jiepin.web.staff.desk import Colleague, at_desk
 from jiepin.web.store import applications, audit, review_lists
 from jiepin.web.store.audit import Link, Search
 from jiepin.web.store.schools import RoundSettings
 from jiepin.web.teacher.notify import STATES
-from jiepin.web.teacher.own_data import ACTIONS
 
 AUDIT, NOTICES = "/city/audit", "/city/audit/notices"
-ON_A_PAGE, MOST_LINES = 50, 50_000
-OWN_ACTIONS: Final = {"opened": mark("開啟申請資料")}  # not one's own, as in ACTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +43,6 @@ class Line:
     url: str
     applicant: str
     version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the form asks for, as typed; a day that is none counts for nothing."""
-
-    action: str
-    since: str
-    until: str
-    of: str
-
-    def address(self, first: int = 0, path: str = AUDIT) -> str:
-        fields = {name: getattr(self, name) for name in Asked.__slots__}
-        fields["first"] = str(first) if first > 0 else ""
-        query = urlencode({name: value for name, value in fields.items() if value})
-        return f"{path}?{query}" if query else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +83,25 @@ async def page(request: Request) -> Response:
     """Show what happened in the county, newest first, as far as it is asked for."""
     colleague: Colleague = request.state.colleague
     site: Site = request.app.state.site
-    asked, first = _asked(request.query_params), first_of(request.query_params)
+    asked = Asked.read(request.query_params)
+    first = lists.first_of(request.query_params)
     async with site.database.reading() as db:
         search = await _search(db, request, asked)
         found = await audit.found(db, search, first, ON_A_PAGE) if search else []
         total = await audit.count(db, search) if search else 0
         lines = await _lines(db, colleague.actor, found)
         actions = await audit.actions(db, colleague.actor.county)
+    before, after = lists.turns(partial(asked.address, AUDIT), first, total, ON_A_PAGE)
     page = AuditPage(
         asked=asked,
         actions=[(action, action_name(action)) for action in actions],
         lines=lines,
         total=total,
         first=first,
-        before=asked.address(first - ON_A_PAGE) if first else "",
-        after=asked.address(first + ON_A_PAGE) if first + ON_A_PAGE < total else "",
+        before=before,
+        after=after,
         downloads=[
-            (kind, asked.address(path=f"{AUDIT}/{kind}"))
-            for kind in ("xlsx", "ods", "csv")
+            (kind, asked.address(f"{AUDIT}/{kind}")) for kind in ("xlsx", "ods", "csv")
         ],
         unknown=search is None,
     )
@@ -126,7 +113,7 @@ async def download(request: Request) -> Response:
     """Give what was asked for as a table; it names applicants, so the audit tells."""
     colleague: Colleague = request.state.colleague
     site: Site = request.app.state.site
-    asked, kind = _asked(request.query_params), request.path_params["kind"]
+    asked, kind = Asked.read(request.query_params), request.path_params["kind"]
     async with site.database.reading() as db:
         search = await _search(db, request, asked)
         found = await audit.found(db, search, 0, MOST_LINES) if search else []
@@ -150,11 +137,16 @@ async def notices(request: Request) -> Response:
     colleague: Colleague = request.state.colleague
     site: Site = request.app.state.site
     county, levels = colleague.actor.county, colleague.actor.levels
-    state, first = request.query_params.get("state", ""), first_of(request.query_params)
+    state, first = (
+        request.query_params.get("state", ""),
+        lists.first_of(request.query_params),
+    )
     state = state if state in STATES else ""
+    address_of = partial(lists.address, NOTICES, {"state": state})
     async with site.database.reading() as db:
         found = await review_lists.sent(db, county, levels, state, first, ON_A_PAGE)
         total = await review_lists.count_sent(db, county, levels, state)
+    before, after = lists.turns(address_of, first, total, ON_A_PAGE)
     page = NoticesPage(
         states=[(one, said(text)) for one, text in STATES.items()],
         state=state,
@@ -170,38 +162,10 @@ async def notices(request: Request) -> Response:
         ],
         total=total,
         first=first,
-        before=_notices_address(state, first - ON_A_PAGE) if first else "",
-        after=_notices_address(state, first + ON_A_PAGE)
-        if first + ON_A_PAGE < total
-        else "",
+        before=before,
+        after=after,
     )
     return await render(request, "city/notices.html", page)
-
-
-def _notices_address(state: str, first: int) -> str:
-    query = urlencode({"state": state, "first": max(first, 0)})
-    return f"{NOTICES}?{query}"
-
-
-def action_name(action: str) -> str:
-    """Return what staff call an action of the audit."""
-    known = ACTIONS | OWN_ACTIONS
-    return said(known[action]) if action in known else action
-
-
-def _asked(query: Mapping[str, str]) -> Asked:
-    return Asked(
-        query.get("action", "")[:40],
-        query.get("since", "")[:10],
-        query.get("until", "")[:10],
-        query.get("of", "").strip()[:60],
-    )
-
-
-def first_of(query: Mapping[str, str]) -> int:
-    """Return from which entry on a page of them is asked for."""
-    text = query.get("first", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
 
 
 async def _search(
@@ -227,19 +191,6 @@ async def _search(
         since=day_of(asked.since),
         until=day_of(asked.until, days=1),
     )
-
-
-def day_of(text: str, days: int = 0) -> datetime | None:
-    """Return when a day begins in Taiwan, so many days later; None for no day.
-
-    >>> day_of("2026-04-20").isoformat(), day_of("20 April")
-    ('2026-04-20T00:00:00+08:00', None)
-    """
-    try:
-        day = date.fromisoformat(text) + timedelta(days=days)
-    except (ValueError, OverflowError):
-        return None
-    return datetime(day.year, day.month, day.day, tzinfo=TAIPEI)
 
 
 async def _lines(

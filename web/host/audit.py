@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import urlencode
+from functools import partial
 
 import aiosqlite
 from starlette.requests import Request
@@ -14,13 +13,18 @@ from starlette.responses import Response, StreamingResponse
 
 from jiepin.web import access, downloads
 from jiepin.web.clock import from_ms, moment_text
-from jiepin.web.county.audit import MOST_LINES, ON_A_PAGE, action_name, day_of, first_of
 from jiepin.web.documents.spreadsheets import Sheet
-from jiepin.web.host.dropouts import Option
-from jiepin.web.language import _, current, mark, said
+from jiepin.web.language import _, current, said
 from jiepin.web.rendering import LEVEL_NAMES, render
 from jiepin.web.site import Site
-from jiepin.web.staff import names
+from jiepin.web.staff import lists, names
+from jiepin.web.staff.audit_search import (
+    MOST_LINES,
+    ON_A_PAGE,
+    Asked,
+    action_name,
+    day_of,
+)
 from jiepin.web.staff.desk import at_desk
 from jiepin.web.staff.dropped import Names
 from jiepin.web.store import audit
@@ -28,47 +32,6 @@ from jiepin.web.store.audit import Chain, Link, Search
 
 AUDIT = "/host/audit"
 AT_ONCE = 2_000  # entries of the export
-ACTIONS: Final = {
-    "year-begun": mark("開始年度"),
-    "settings-changed": mark("變更年度設定"),
-    "texts-changed": mark("變更公告文字"),
-    "schedule-changed": mark("變更作業日程"),
-    "rules-changed": mark("變更介聘規則"),
-    "list-changed": mark("變更縣市或科(類)別清單"),
-    "frozen": mark("凍結資料"),
-    "freeze-withdrawn": mark("撤回凍結"),
-    "run-asked": mark("要求計算"),
-    "run-done": mark("計算完成"),
-    "run-failed": mark("計算失敗"),
-    "run-cancelled": mark("取消計算"),
-    "run-approved": mark("核可計算"),
-    "run-approval-withdrawn": mark("撤回核可"),
-    "publication-planned": mark("排定公告"),
-    "publication-retracted": mark("撤回公告"),
-    "published": mark("公告結果"),
-    "differences-exported": mark("下載差異清單或函"),
-    "letters-exported": mark("下載通知函"),
-    "archived": mark("封存並清除個人資料"),
-    "roster": mark("更正名冊"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the form asks for, as typed; a day that is none counts for nothing."""
-
-    action: str
-    county: str
-    since: str
-    until: str
-    of: str
-
-    def address(self, first: int = 0, path: str = AUDIT) -> str:
-        """Return where the same is asked for, from one entry on."""
-        fields = {name: getattr(self, name) for name in Asked.__slots__}
-        fields["first"] = str(first) if first > 0 else ""
-        query = urlencode({name: value for name, value in fields.items() if value})
-        return f"{path}?{query}" if query else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +59,8 @@ class State:
 @dataclass(frozen=True, slots=True)
 class AuditPage:
     asked: Asked
-    actions: Sequence[Option]
-    counties: Sequence[Option]
+    actions: Sequence[tuple[str, str]]
+    counties: Sequence[tuple[str, str]]
     lines: Sequence[Line]
     total: int
     first: int
@@ -112,7 +75,8 @@ class AuditPage:
 async def page(request: Request) -> Response:
     """Show what happened, newest first; with `check` whether the chain holds."""
     site: Site = request.app.state.site
-    asked, first = _asked(request.query_params), first_of(request.query_params)
+    asked = Asked.read(request.query_params)
+    first = lists.first_of(request.query_params)
     async with site.database.reading() as db:
         search = await _search(db, asked)
         found = await audit.found(db, search, first, ON_A_PAGE)
@@ -122,18 +86,18 @@ async def page(request: Request) -> Response:
         actions = await audit.actions(db)
         check = "check" in request.query_params
         state = _state(await audit.chain(db)) if check else None
-    last = first + ON_A_PAGE
+    before, after = lists.turns(partial(asked.address, AUDIT), first, total, ON_A_PAGE)
     page = AuditPage(
         asked=asked,
-        actions=[Option(action, _action(action)) for action in actions],
-        counties=[Option(code, name) for code, name in known.counties.items()],
+        actions=[(action, action_name(action)) for action in actions],
+        counties=list(known.counties.items()),
         lines=lines,
         total=total,
         first=first,
-        before=asked.address(first - ON_A_PAGE) if first else "",
-        after=asked.address(last) if last < total else "",
+        before=before,
+        after=after,
         downloads=[
-            (kind, asked.address(path=f"{AUDIT}/table/{kind}"))
+            (kind, asked.address(f"{AUDIT}/table/{kind}"))
             for kind in ("xlsx", "ods", "csv")
         ],
         state=state,
@@ -148,7 +112,7 @@ async def page(request: Request) -> Response:
 async def download(request: Request) -> Response:
     """Give what was asked for as a table."""
     site: Site = request.app.state.site
-    asked = _asked(request.query_params)
+    asked = Asked.read(request.query_params)
     async with site.database.reading() as db:
         found = await audit.found(db, await _search(db, asked), 0, MOST_LINES)
         lines = await _lines(db, await Names.read(db), found)
@@ -201,20 +165,6 @@ def _state(chain: Chain) -> State:
     return State(False, text, chain.head.hex())
 
 
-def _action(action: str) -> str:
-    return said(ACTIONS[action]) if action in ACTIONS else action_name(action)
-
-
-def _asked(query: Mapping[str, str]) -> Asked:
-    return Asked(
-        query.get("action", "")[:40],
-        query.get("county", "")[:2],
-        query.get("since", "")[:10],
-        query.get("until", "")[:10],
-        query.get("of", "").strip()[:20],
-    )
-
-
 async def _search(db: aiosqlite.Connection, asked: Asked) -> Search:
     """Return what to look for; a number that nobody has finds nothing."""
     objects = await audit.objects_of(db, asked.of) if asked.of else ()
@@ -251,7 +201,7 @@ def _line(
         id=link.id,
         at=moment_text(from_ms(link.at), current(), seconds=True),
         who=who.get(link.actor) or _actor(link.actor),
-        what=_action(link.action),
+        what=action_name(link.action),
         about=about,
         county=known.counties.get(link.county, link.county),
         detail=" ".join(f"{name}={value}" for name, value in sorted(detail.items())),
