@@ -7,32 +7,45 @@ arguments, nothing written; 3 anything unforeseen.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from types import FrameType
+from typing import Any, TextIO
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from jiepin.core import errors, folders, printing, terms
 from jiepin.core.comparison import compare
 from jiepin.core.explain import explain
 from jiepin.core.mechanisms.staged import Report
+from jiepin.core.options import Options
 from jiepin.core.outcome import FILES, Outcome
 from jiepin.core.report import page, pictures
 from jiepin.core.report.figures import figures
 from jiepin.core.round import Round
 from jiepin.core.rules import PRESETS, Rules
+from jiepin.core.simulation import page as simulation_page
 from jiepin.core.simulation.population import generate
-from jiepin.core.solve import solve
+from jiepin.core.simulation.results import RESULTS
+from jiepin.core.simulation.runner import Interrupted, simulate
+from jiepin.core.simulation.scenario import Scenario
+from jiepin.core.solve import check_mechanism, solve
 from jiepin.core.verify import MOST_STEPS, MOST_WISHES, verify
 from jiepin.core.warm_up import warm_up
 
@@ -40,6 +53,7 @@ DONE, VIOLATIONS, DIFFERENT, WRONG_INPUT, UNFORESEEN, INTERRUPTED = 0, 1, 1, 2, 
 DEBUG = "JIEPIN_DEBUG"  # when set, an unforeseen error shows its whole traceback
 
 notes = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+_OTHER_BARS = {"generate": "產生資料", "simulate": "模擬"}
 FOLDER = click.Path(path_type=Path)
 LANG = click.option(
     "--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True
@@ -72,6 +86,32 @@ def jiepin() -> None:
 @click.option("--seed", default=0, show_default=True, help="Seed of the lottery.")
 @click.option("--out", metavar="DIR", type=FOLDER, help="Write the result to DIR.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1, 256))
+@click.option(
+    "--mechanism",
+    type=click.Choice(list(terms.MECHANISMS)),
+    default=terms.STAGED,
+    show_default=True,
+    help="Another one takes from the rules who comes first, not the stages.",
+)
+@click.option(
+    "--max-size",
+    type=int,
+    metavar="K",
+    help="optimum: people in one exchange at most, 2 to 10; any number if not given.",
+)
+@click.option(
+    "--objective",
+    type=click.Choice(list(terms.OBJECTIVES)),
+    help="optimum: what is best; moves if not given.",
+)
+@click.option(
+    "--keep",
+    type=click.Choice([terms.STAGED]),
+    help="optimum: whoever the rules place keeps at least that wish.",
+)
+@click.option(
+    "--effort", type=int, metavar="N", help="optimum: how long to search, 1 or more."
+)
 @PROGRESS
 @click.option("-q", "--quiet", is_flag=True, help="Print no table.")
 def solve_command(
@@ -80,21 +120,27 @@ def solve_command(
     seed: int,
     out: Path | None,
     threads: int,
+    mechanism: str,
     progress: str,
     quiet: bool,
+    **wanted: Any,
 ) -> None:
-    """依規則計算一次介聘作業。Clear the round in folder ROUND by a rule set."""
+    """依規則或其他機制計算一次介聘作業。Clear the round in ROUND by a rule set.
+
+    其他機制見 docs/mechanisms.md。Other mechanisms are told of there as well.
+    """
+    options = _options(mechanism, wanted)
     if out is not None:
         folders.check_replaceable(out, FILES)
     rules = Rules.load(rules_name)
     start = time.perf_counter()
     round_ = Round.read(folder, rules.limits)
     read = time.perf_counter() - start
-    if not quiet and rules_name not in PRESETS:  # these are spelled right
-        _note_idle_stages(round_, rules)
-    _make_ready(threads)
+    if not quiet and mechanism == terms.STAGED and rules_name not in PRESETS:
+        _note_idle_stages(round_, rules)  # those of the presets are spelled right
+    _make_ready(threads, mechanism, options)
     with _progress(quiet, progress) as report:
-        outcome = solve(round_, rules, seed, threads, report)
+        outcome = solve(round_, rules, seed, threads, report, mechanism, options)
     seconds = {"read": read, **outcome.seconds}
     outcome = replace(outcome, seconds=seconds, peak_memory=_peak_memory())
     if out is not None:
@@ -106,6 +152,14 @@ def solve_command(
             if out is None
             else f"結果在 result in {out}"
         )
+
+
+def _options(mechanism: str, wanted: Mapping[str, Any]) -> Options | None:
+    """Return what an optimum is asked for; refuse it of any other mechanism."""
+    given = {name: value for name, value in wanted.items() if value is not None}
+    options = Options(**given) if given or mechanism == terms.OPTIMUM else None
+    check_mechanism(mechanism, options)
+    return options
 
 
 def _note_idle_stages(round_: Round, rules: Rules) -> None:
@@ -270,14 +324,96 @@ def generate_command(
         generate(folder, teachers, seed, chosen, schools + more_schools, told)
 
 
-def _make_ready(threads: int) -> None:
+@jiepin.command("simulate")
+@click.argument("scenario_file", metavar="SCENARIO", type=FOLDER)
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=FOLDER,
+    required=True,
+    help="Results and report; a run that was stopped goes on there.",
+)
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(1, 4096),
+    help="Processes on this machine; one for each core if not given.",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Let the workers of this Dask scheduler compute: tcp://10.0.0.5:8786.",
+)
+@PROGRESS
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+def simulate_command(
+    scenario_file: Path,
+    out: Path,
+    workers: int | None,
+    scheduler: str | None,
+    progress: str,
+    quiet: bool,
+) -> int:
+    """模擬多次作業並比較規則。Replay invented rounds under several rule sets."""
+    if workers is not None and scheduler is not None:
+        raise click.UsageError("--workers and --scheduler exclude each other")
+    scenario = Scenario.load(scenario_file)
+    try:
+        with _stopped_by_system(), _progress(quiet, progress) as report:
+            told = None if report is None else partial(report, "simulate")
+            simulate(scenario, out, workers, scheduler, told)
+            _report_simulation(out, scenario)
+    except Interrupted as stopped:
+        notes.print(
+            f"已停止，完成 {stopped.done:,} / {stopped.replications:,} 次；"
+            "以同一指令接續。\n"
+            f"Stopped: {stopped}; the same command goes on from there."
+        )
+        return INTERRUPTED
+    except errors.ReplicationFailed as failed:
+        if failed.foreseen:
+            raise
+        notes.print(failed.trace if os.environ.get(DEBUG) else str(failed))
+        return UNFORESEEN
+    if not quiet:
+        notes.print(f"結果在 result in {out}")
+    return DONE
+
+
+def _report_simulation(folder: Path, scenario: Scenario) -> None:
+    """Write the report; without the packages for it the results are all the same."""
+    try:
+        simulation_page.write(folder, scenario)
+    except errors.NotInstalled as missing:
+        notes.print(
+            f"沒有製作報告；結果在 {RESULTS}，裝好後以同一指令製作。\n"
+            f"No report: {RESULTS} is there, the same command makes the report later.\n"
+            f"{missing}"
+        )
+
+
+@contextmanager
+def _stopped_by_system() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does: in order, and with a word about it."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _make_ready(threads: int, mechanism: str, options: Options | None) -> None:
     """Load the kernels; if they had to be compiled, say so and how long it took."""
     start = time.perf_counter()
     if notes.is_terminal:
         with notes.status("準備計算引擎… preparing the engine…"):
-            n_compiled = warm_up(threads)
+            n_compiled = warm_up(threads, mechanism, options)
     else:
-        n_compiled = warm_up(threads)
+        n_compiled = warm_up(threads, mechanism, options)
     if n_compiled:
         seconds = time.perf_counter() - start
         notes.print(
@@ -295,7 +431,12 @@ def _progress(quiet: bool, kind: str = "bar") -> Iterator[Report | None]:
     if quiet or not notes.is_terminal:
         yield None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=notes, transient=True) as bars:
         tasks = {}
 
@@ -308,7 +449,7 @@ def _progress(quiet: bool, kind: str = "bar") -> Iterator[Report | None]:
 
 
 def _bar_title(stage: str) -> str:
-    return "產生資料" if stage == "generate" else terms.stage_label(stage).zh
+    return _OTHER_BARS.get(stage) or terms.stage_label(stage).zh
 
 
 def _peak_memory() -> int:

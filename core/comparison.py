@@ -67,7 +67,8 @@ class Comparison:
     people    one row per person of either, sorted by teacher_id: teacher_id, change
               (value of a Change), then stage, school, subject and choice in A and in B,
               as stage_a … choice_b; null where not moved or not there
-    settings  what else differs: rules, seed, version and input files
+    settings  what else differs: mechanism, its options, rules, seed, version and input
+              files
     """
 
     people: pl.DataFrame
@@ -113,7 +114,8 @@ def compare(a: Outcome, b: Outcome) -> Comparison:
     """Compare two results person by person; which exchange it was does not count.
 
     The number of an exchange says only how many were made before it, so it differs as
-    soon as one is made more or less.
+    soon as one is made more or less. Between two mechanisms the stage does not count
+    either: the stages of one are not those of the other.
 
     >>> from jiepin.core import Round, Rules, solve
     >>> round_ = Round.read("fixtures/rounds/mutual")
@@ -129,7 +131,7 @@ def compare(a: Outcome, b: Outcome) -> Comparison:
         for name in ("stage", "school", "subject", "choice")
     ]
     people = both.sort("teacher_id").select(
-        "teacher_id", _change().alias("change"), *columns
+        "teacher_id", _change(a.mechanism == b.mechanism).alias("change"), *columns
     )
     return Comparison(people, tuple(_settings(a, b)))
 
@@ -139,10 +141,11 @@ def _side(outcome: Outcome, side: str) -> pl.DataFrame:
     return outcome.assignments.select("teacher_id", columns.name.suffix(f"_{side}"))
 
 
-def _change() -> pl.Expr:
+def _change(stages_compare: bool) -> pl.Expr:
     """Tell of each row of two joined results how it changed."""
     moved_a, moved_b = (pl.col(f"stage_{side}").is_not_null() for side in ("a", "b"))
     elsewhere = _differs("school") | _differs("subject")
+    another_stage = _differs("stage") & stages_compare
     cases = (
         (pl.col("school_a").is_null(), Change.MISSING_A),
         (pl.col("school_b").is_null(), Change.MISSING_B),
@@ -150,7 +153,7 @@ def _change() -> pl.Expr:
         (~moved_a & moved_b, Change.ONLY_B),
         (elsewhere & moved_a, Change.OTHER_PLACE),
         (elsewhere, Change.OTHER_HOME),
-        (_differs("stage") | _differs("choice"), Change.OTHER_WAY),
+        (another_stage | _differs("choice"), Change.OTHER_WAY),
     )
     return pl.coalesce(
         *(pl.when(case).then(pl.lit(change.value)) for case, change in cases),
@@ -164,6 +167,10 @@ def _differs(column: str) -> pl.Expr:
 
 def _settings(a: Outcome, b: Outcome) -> Iterator[Setting]:
     """Yield what the two runs were given that is not the same."""
+    if a.mechanism != b.mechanism:
+        yield Setting(Label("機制", "mechanism"), a.mechanism, b.mechanism)
+    for key, *values in _unlike(_options(a), _options(b)):
+        yield Setting(Label(f"選項 {key}", f"options, {key}"), *values)
     for key, *values in _unlike(_entries(a.rules), _entries(b.rules)):
         yield Setting(Label(f"規則 {key}", f"rules, {key}"), *values)
     if a.seed != b.seed:
@@ -182,6 +189,12 @@ def _entries(rules: Rules) -> dict[str, str]:
     numbered = {f"stage {n}": stage for n, stage in enumerate(stages, start=1)}
     entries = {**table, **limits, **numbered}
     return {key: json.dumps(entries[key], ensure_ascii=False) for key in entries}
+
+
+def _options(outcome: Outcome) -> dict[str, str]:
+    """Return what an optimum was asked for, one text per option."""
+    options = {} if outcome.options is None else outcome.options.to_dict()
+    return {key: json.dumps(options[key]) for key in options}
 
 
 def _unlike(a: Mapping[str, str], b: Mapping[str, str]) -> Iterator[tuple[str, ...]]:

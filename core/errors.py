@@ -17,12 +17,22 @@ JiepinError
 ├── BadRules            a rule set was refused
 │   └── UnknownPreset UnknownKey MissingKey UnknownKind BadSize StageNameUsedTwice
 │       NoStage BadRuleValue BrokenToml
+├── BadScenario         a simulation's scenario was refused; .problems says why
+│   (its problems are refusals of a rule set, or the exceptions below)
+├── ScenarioProblem
+│   └── UnknownEntry MissingEntry BadEntry BrokenScenario
 ├── BadResult           a result folder cannot be read
 ├── BadDirectory        a school directory of the Ministry cannot be read
 ├── BadArgument         a number or a word given to a function is not possible
+├── NoHomePoints        a mechanism needs points that teachers.csv does not give
+├── OtherMechanism      a result of another mechanism than the rules of the year
 ├── UnknownTeacher      no such teacher in the round
 ├── FolderInTheWay      the folder to write holds something else
 ├── FileInTheWay        the file to write is something else
+├── CannotWrite         the disk does not take the results of a simulation
+├── ReplicationFailed   a replication of a simulation raised an exception
+├── WorkersLost         workers of a simulation ended again and again
+├── BadScheduler        a Dask scheduler cannot be reached, or not be worked with
 └── NotInstalled        a package of an extra is missing
 """
 
@@ -48,6 +58,7 @@ class Refusal(JiepinError):
     zh = "輸入有誤"
 
     def __init__(self, english: str, place: str = "") -> None:
+        self.english = english
         super().__init__(f"{place}{self.zh}。\n    {english}")
 
 
@@ -340,6 +351,58 @@ class BrokenToml(BadRules):
     zh = "規則檔不是 TOML"
 
 
+class ScenarioProblem(Refusal):
+    """One refusal of a scenario: which file, which entry, what was expected.
+
+    >>> print(BadEntry("sizes.toml", "replications", 0, "1 or more"))
+    sizes.toml 的 replications「0」：情境檔的值不合規定。
+        sizes.toml: replications 0; expected 1 or more
+    """
+
+    def __init__(self, source: str, entry: str, value: object, expected: str) -> None:
+        self.source = source
+        self.entry = entry
+        self.value = value
+        self.expected = expected
+        english = f"{source}: {entry} {value!r}; expected {expected}"
+        super().__init__(english, f"{source} 的 {entry}「{value}」：")
+
+
+class UnknownEntry(ScenarioProblem):
+    """A key that scenarios do not have."""
+
+    zh = "情境檔有不認得的項目"
+
+
+class MissingEntry(ScenarioProblem):
+    """A key that must be there is not."""
+
+    zh = "情境檔缺少必要的項目"
+
+
+class BadEntry(ScenarioProblem):
+    """A value has the wrong type, is none of those allowed, or does not fit others."""
+
+    zh = "情境檔的值不合規定"
+
+
+class BrokenScenario(ScenarioProblem):
+    """The file cannot be opened, or is not TOML."""
+
+    zh = "情境檔無法讀取，或不是 TOML"
+
+
+class BadScenario(JiepinError):
+    """A scenario was refused. `problems` holds everything that is wrong with it."""
+
+    def __init__(self, problems: Sequence[Refusal]) -> None:
+        self.problems = tuple(problems)
+        n = len(self.problems)
+        noun = "problem" if n == 1 else "problems"
+        title = f"情境檔有 {n} 個問題。 {n} {noun} in the scenario:"
+        super().__init__("\n".join([title, *map(str, self.problems)]))
+
+
 class BadResult(Refusal):
     """A result folder cannot be read: which file, and what is wrong with it."""
 
@@ -358,6 +421,44 @@ class BadArgument(Refusal):
     zh = "參數不合規定"
 
 
+class NoHomePoints(Refusal):
+    """A mechanism compares holders at home, and the points for that are not given.
+
+    `n_missing` of the `n_wishing` teachers with choices lack them; `row` of the table
+    (the first is row 1) and `teacher_id` are those of the first.
+
+    >>> print(NoHomePoints("block_exchange", 2, 9, 4, "T4"))
+    這個機制需要填有志願者對現職縣市的積分（home_points 欄），有人未填。
+        block_exchange: home_points missing for 2 of 9 teachers with choices, the first
+        in row 4 of the teachers, 'T4'; expected in the column home_points of
+        teachers.csv the points each would have for the county of the school held; or
+        choose a mechanism without them, as top_trading_cycles or deferred_acceptance
+    """
+
+    zh = "這個機制需要填有志願者對現職縣市的積分（home_points 欄），有人未填"
+
+    def __init__(
+        self, mechanism: str, n_missing: int, n_wishing: int, row: int, teacher_id: str
+    ) -> None:
+        self.mechanism = mechanism
+        self.n_missing, self.n_wishing = n_missing, n_wishing
+        self.row, self.teacher_id = row, teacher_id
+        super().__init__(
+            f"{mechanism}: home_points missing for {n_missing} of {n_wishing} teachers "
+            f"with choices, the first\n    in row {row} of the teachers, "
+            f"{teacher_id!r}; expected in the column home_points of\n    teachers.csv "
+            "the points each would have for the county of the school held; or\n    "
+            "choose a mechanism without them, as top_trading_cycles or "
+            "deferred_acceptance"
+        )
+
+
+class OtherMechanism(Refusal):
+    """A result of another mechanism, where only the rules of the year will do."""
+
+    zh = "這個結果不是依規則分階段產生的，無法說明各階段的原因"
+
+
 class UnknownTeacher(Refusal):
     """The round has no teacher of this id."""
 
@@ -374,6 +475,46 @@ class FileInTheWay(Refusal):
     """The file to be written exists and is something that is not ours."""
 
     zh = "無法寫入該檔，沒有寫入任何檔案；請指定新的檔名"
+
+
+class CannotWrite(Refusal):
+    """A file of a simulation cannot be written: which, and why."""
+
+    zh = "檔案無法寫入；先前的結果都保留，同一指令可接續"
+
+
+class ReplicationFailed(Refusal):
+    """A replication raised an exception: its number, and the exception as text.
+
+    `foreseen`: the exception was a JiepinError; if not, `trace` is the traceback.
+    """
+
+    zh = "一次模擬重複發生錯誤，已停止；先前的結果都保留"
+
+    def __init__(
+        self, number: int | None, text: str, foreseen: bool, trace: str
+    ) -> None:
+        self.number = number
+        self.foreseen = foreseen
+        self.trace = trace
+        where = (
+            "before the first replication"
+            if number is None
+            else (f"replication {number}")
+        )
+        super().__init__(f"{where}: {text}\n    the replications done so far are kept")
+
+
+class WorkersLost(Refusal):
+    """Workers that compute a simulation ended again and again; the text says how."""
+
+    zh = "計算程序一再中止；先前的結果都保留，同一指令可接續"
+
+
+class BadScheduler(Refusal):
+    """A Dask scheduler does not answer, or its workers differ from this program."""
+
+    zh = "無法使用這個 Dask 排程器，請查明後以同一指令再試"
 
 
 class NotInstalled(Refusal):

@@ -241,7 +241,7 @@ def explain(round_: Round, outcome: Outcome, teacher_id: str) -> Explanation:
     """Explain the result of one teacher; nobody else is named.
 
     Raises UnknownTeacher when the round has no such teacher, BadResult when the
-    outcome has no row for it.
+    outcome has no row for it, OtherMechanism when it is none of the rules of the year.
 
     >>> from jiepin.core import Round, Rules, solve
     >>> round_ = Round.read("fixtures/rounds/mutual")
@@ -256,6 +256,12 @@ to which you do not belong.
       three-way, four-way, five-way: nobody who had not moved yet and wished to leave \
 was sitting there.
     """
+    if outcome.mechanism != terms.STAGED:
+        raise errors.OtherMechanism(
+            f"the result is of the mechanism {outcome.mechanism}; expected one of "
+            f"{terms.STAGED}. jiepin verify tells what it keeps of its promises, "
+            "jiepin compare who is placed otherwise by the rules"
+        )
     plain = PlainRound.of(round_, outcome.rules, outcome.seed)
     if teacher_id not in plain.ids:
         raise errors.UnknownTeacher(

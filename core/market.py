@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from jiepin.core import checks, terms
+from jiepin.core import checks, errors, terms
 from jiepin.core.kernels import encode as kernel
 from jiepin.core.kernels.compiling import FlagArray, IndexArray
 from jiepin.core.kernels.encode import Forms, Lists
@@ -55,6 +55,10 @@ class Market(NamedTuple):
         return len(self.claim_order)
 
 
+def _no_points() -> npt.NDArray[np.int64]:
+    return np.empty(0, dtype=np.int64)
+
+
 @dataclass(frozen=True)
 class Encoded:
     """A market together with the round its indices stand for."""
@@ -65,6 +69,10 @@ class Encoded:
     row_of: IndexArray  # applicant -> row of round_.teachers
     school_of: IndexArray  # position -> row of round_.schools
     subject_of: IndexArray  # position -> row of round_.subjects
+    # hundredths, shape (n_claims,): of the claims in claim order
+    points_in_order: npt.NDArray[np.int64] = field(default_factory=_no_points)
+    tie_break: tuple[str, ...] = ()
+    seed: int = 0  # of the lottery
 
     @cached_property
     def swap_only(self) -> FlagArray:
@@ -80,6 +88,53 @@ class Encoded:
         """Return 1 for each applicant of a priority group, shape (n_applicants,)."""
         belongs = self.round_.teachers["groups"].list.contains(group).to_numpy()
         return belongs[self.row_of].astype(np.uint8)
+
+    @cached_property
+    def home_points(self) -> npt.NDArray[np.int64]:
+        """Return the points each applicant has at home, or NOBODY where none are given.
+
+        Hundredths, shape (n_applicants,). They stand as given under either priority:
+        what somebody lists does not change how well he holds his seat.
+        """
+        if "home_points" not in self.round_.teachers.columns:
+            return np.full(self.market.n_applicants, terms.NOBODY, dtype=np.int64)
+        points = self.round_.teachers["home_points"].fill_null(terms.NOBODY)
+        return points.to_numpy().astype(np.int64)[self.row_of]
+
+    def check_home_points(self, mechanism: str) -> None:
+        """Raise NoHomePoints, naming the mechanism, unless all who wish have them.
+
+        Those who wish nothing keep their seats and need none.
+        """
+        wishes = np.diff(self.market.list_start) > 0
+        rows = np.sort(self.row_of[wishes & (self.home_points == terms.NOBODY)])
+        if len(rows):
+            first = self.round_.teachers["teacher_id"][int(rows[0])]
+            raise errors.NoHomePoints(
+                mechanism, len(rows), int(wishes.sum()), int(rows[0]) + 1, first
+            )
+
+    @cached_property
+    def ranks_with_home(self) -> tuple[IndexArray, IndexArray]:
+        """Return the ranks of the claims, and of all applicants at home, lower first.
+
+        One order of both, by points and tie-break: the rank of applicant i at home
+        compares with that of a claim for i's home position. Shapes (n_claims,) and
+        (n_applicants,).
+        """
+        market = self.market
+        claimed_by = self.row_of[market.graph.holder_of[market.claim_order]]
+        order = _rank_claims(
+            self.round_.teachers,
+            np.concatenate([claimed_by, self.row_of]),
+            np.concatenate([self.points_in_order, self.home_points]),
+            self.row_of[self.by_id],
+            self.tie_break,
+            self.seed,
+        )
+        rank = np.empty(len(order), dtype=np.int32)
+        rank[order] = np.arange(len(order), dtype=np.int32)
+        return rank[market.rank_of], rank[market.n_claims :]
 
 
 def encode(
@@ -112,7 +167,9 @@ def encode(
         best=rules.priority == terms.BEST,
     )
     claims = count_claims(forms, workers)
-    order = _rank_claims(round_.teachers, claims, id_order, rules.tie_break, seed)
+    order = _rank_claims(
+        round_.teachers, claims.row, claims.points, id_order, rules.tie_break, seed
+    )
     return Encoded(
         market=lay_out(forms, homes, claims, order, workers),
         round_=round_,
@@ -120,6 +177,9 @@ def encode(
         row_of=homes.row_of,
         school_of=homes.school_of,
         subject_of=homes.subject_of,
+        points_in_order=claims.points[order],
+        tie_break=rules.tie_break,
+        seed=seed,
     )
 
 
@@ -242,17 +302,20 @@ def count_claims(forms: Forms, workers: Workers) -> Claims:
 
 def _rank_claims(
     teachers: pl.DataFrame,
-    claims: Claims,
+    row: IndexArray,
+    points: npt.NDArray[np.int64],
     id_order: npt.NDArray[np.integer],
     tie_break: Sequence[str],
     seed: int,
 ) -> npt.NDArray[np.int64]:
-    """Return the claims in claim order: points, then the tie-break keys, then id."""
-    row = claims.row
+    """Return the claims in claim order: points, then the tie-break keys, then id.
+
+    row is the row of each claim in teachers.
+    """
     drawn = terms.LOTTERY in tie_break
     n_before = tie_break.index(terms.LOTTERY) if drawn else len(tie_break)
     keys = [_tie_key(teachers, key)[row] for key in tie_break if key != terms.LOTTERY]
-    merit = _folded([-claims.points, *keys[:n_before]])
+    merit = _folded([-points, *keys[:n_before]])
     n_claims = len(merit)
     order = np.sort(_folded([merit, np.arange(n_claims)])) % max(1, n_claims)
     tied = _tied(merit[order])

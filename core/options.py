@@ -15,13 +15,19 @@ class Options:
 
     max_size   people in one exchange at most, 2 to 10; 0: any number, and a seat that
                is left may be filled again
-    objective  one of terms.OBJECTIVES; with a max_size "moves" alone
+    objective  with a max_size "moves" alone:
+               "moves"   most moves, then the smallest sum of choice numbers
+               "points"  largest sum of the points that movers have for the county they
+                         move to, then most moves
+               "rank"    whoever has the most points moves if that is possible, then
+                         whoever comes next, and so on; then as "moves"
     keep       "staged": whoever the rules place moves to that wish or a better one
     effort     how long to search where an exact answer is out of reach: rounds of
                work, not seconds, so that every machine gives the same answer
 
     Raises BadArgument when the options do not go together.
 
+    >>> from jiepin.core.options import Options
     >>> Options(max_size=1)
     Traceback (most recent call last):
     jiepin.core.errors.BadArgument: max_size 1; expected 0 or a number from 2 to 10

@@ -71,9 +71,10 @@ def top_trading_cycles(run: Run, stage: Stage) -> None:
     left = sorted(run.unmoved, key=overall)
     while left:
         cycle, opened = _cycle(run, left)
-        movers = [step for step in cycle if step.wish is not None]
-        if movers:
-            steps = tuple(Step(step.applicant, step.wish) for step in movers)
+        steps = tuple(
+            Step(step.applicant, step.wish) for step in cycle if step.wish is not None
+        )
+        if steps:
             if not opened:
                 run.exchanges.append((stage, steps))
             run.move(steps, stage, None if opened else len(run.exchanges))
@@ -136,14 +137,20 @@ def _target(
 
 
 def deferred_acceptance(run: Run, stage: Stage) -> None:
-    """Let applicants propose, home last; holders are never turned away at home."""
+    """Let applicants propose, home last; holders are never turned away at home.
+
+    Those of schools that take part in exchanges alone stay where they are.
+    """
     seats = dict(run.open_seats)
     for applicant in run.unmoved:
         seats[applicant.home] = seats.get(applicant.home, 0) + 1
     held: dict[Position, list[tuple[Key, Applicant, Wish | None]]] = {
         position: [] for position in seats
     }
-    rest = {person.teacher_id: list(person.wishes) for person in run.unmoved}
+    rest = {
+        person.teacher_id: [] if run.swap_only(person.home) else list(person.wishes)
+        for person in run.unmoved
+    }
     free = list(run.unmoved)
     while free:
         applicant = free.pop()

@@ -88,11 +88,8 @@ MECHANISMS: Final = {
 }
 
 OBJECTIVES: Final = {
-    "moves": Label("達成人數最多", "most moves"),
+    "moves": Label("達成人數最多，其次志願序最前", "most moves, then the best choices"),
     "points": Label("達成者積分總和最高", "largest sum of the movers' points"),
-    "choices": Label(
-        "達成人數最多，其次志願序最前", "most moves, then the best choices"
-    ),
     "rank": Label("積分高者依序優先達成", "whoever ranks higher moves first"),
 }
 
@@ -117,10 +114,12 @@ _STAGE_LABELS: Final = {
 def stage_label(name: str) -> Label:
     """Return the label of a stage; a stage of free name is its own label.
 
+    A mechanism beside the rules is the only stage of its result.
+
     >>> stage_label("mutual").zh, stage_label("first").zh
     ('互調', 'first')
     """
-    return _STAGE_LABELS.get(name, Label(name, name))
+    return _STAGE_LABELS.get(name) or MECHANISMS.get(name) or Label(name, name)
 
 
 def exchange_label(size: int) -> Label:

@@ -1,5 +1,7 @@
 """Is an outcome lawful? Held against the rules alone, in plain Python.
 
+A result of another mechanism is held against what that one promises.
+
 The moves are followed stage by stage as the outcome tells them. Before each stage the
 standing is that of the outcome, so one false move is named where it happened and does
 not make everything after it look false.
@@ -15,8 +17,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from jiepin.core import errors, terms
+from jiepin.core import errors, promises, terms
 from jiepin.core import violations as v
+from jiepin.core.options import Options
 from jiepin.core.outcome import Outcome
 from jiepin.core.plain import (
     Claim,
@@ -28,6 +31,7 @@ from jiepin.core.plain import (
     StepLimitError,
     one_way_passes,
 )
+from jiepin.core.promises import Unproved
 from jiepin.core.round import Round
 from jiepin.core.rules import Limits, Stage
 from jiepin.core.violations import Violation
@@ -35,6 +39,7 @@ from jiepin.core.violations import Violation
 MOST_WISHES = 3_000_000  # of the teachers not yet moved, for exchanges to be replayed
 MOST_STEPS = 500_000_000  # of the searches of one stage; some minutes
 _REPORT_EVERY = 100  # claims
+_ANY_SIZE = 0  # of the exchanges of a stage that stands for another mechanism
 
 Advance = Callable[[str, int, int], None]  # stage name, claims done, claims in all
 
@@ -75,7 +80,7 @@ class Verification:
 
     violations: tuple[Violation, ...]
     counts: Mapping[str, int]  # class name -> violations of that class
-    unchecked: tuple[Unchecked, ...]
+    unchecked: tuple[Unchecked | Unproved, ...]
 
     @property
     def lawful(self) -> bool:
@@ -124,11 +129,59 @@ def verify(
     _check_digests(round_.digests, outcome.digests, found)
     _check_limits(round_, outcome.rules.limits, found)
     plain = PlainRound.of(round_, outcome.rules, outcome.seed)
-    record = _Rows(plain, found).read(outcome.assignments)
-    made = _Exchanges(plain, record, found).read(outcome.exchanges)
-    replay = _Replay(plain, record, made, found, (most_wishes, most_steps), report)
-    replay.run()
-    return Verification(tuple(found.shown), dict(found.counts), tuple(replay.unchecked))
+    limits = (most_wishes, most_steps)
+    unchecked: Sequence[Unchecked | Unproved]
+    if outcome.mechanism != terms.STAGED:
+        unchecked = _check_promises(round_, outcome, plain, found, limits)
+    else:
+        stages = outcome.rules.stages
+        record = _Rows(plain, stages, found).read(outcome.assignments)
+        made = _Exchanges(plain, stages, record, found).read(outcome.exchanges)
+        replay = _Replay(plain, record, made, found, limits, report)
+        replay.run()
+        unchecked = replay.unchecked
+    return Verification(tuple(found.shown), dict(found.counts), tuple(unchecked))
+
+
+def _check_promises(
+    round_: Round,
+    outcome: Outcome,
+    plain: PlainRound,
+    found: _Findings,
+    limits: promises.Limits,
+) -> Sequence[Unproved]:
+    """Check rows and exchanges, and if these are right what the mechanism promises."""
+    if outcome.mechanism not in terms.MECHANISMS:
+        found.add(v.UnknownMechanism(outcome.mechanism))
+        return ()
+    before = found.counts.total()
+    stages = (Stage(outcome.mechanism, terms.EXCHANGE, size=_ANY_SIZE),)
+    record = _Rows(plain, stages, found).read(outcome.assignments)
+    made = _Exchanges(plain, stages, record, found).read(outcome.exchanges)
+    if found.counts.total() > before:
+        return ()
+    homes = enumerate(plain.homes)
+    moves = record.moves[outcome.mechanism]
+    plan = promises.Plan(
+        plain=plain,
+        mechanism=outcome.mechanism,
+        after=[moves.get(applicant, home) for applicant, home in homes],
+        exchanges={
+            number: exchange.members for number, exchange in enumerate(made, start=1)
+        },
+        home_points=_home_points(round_),
+        options=outcome.options or Options(),
+        bound=outcome.bound,
+        add=found.add,
+    )
+    return promises.check(plan, limits)
+
+
+def _home_points(round_: Round) -> list[int | None]:
+    teachers = round_.teachers.sort("teacher_id")
+    if "home_points" not in teachers.columns:
+        return [None] * teachers.height
+    return teachers["home_points"].to_list()
 
 
 @dataclass
@@ -203,11 +256,13 @@ class _Record:
 class _Rows:
     """Checks assignments.csv row by row."""
 
-    def __init__(self, plain: PlainRound, found: _Findings) -> None:
+    def __init__(
+        self, plain: PlainRound, stages: Sequence[Stage], found: _Findings
+    ) -> None:
         self.plain = plain
         self.add = found.add
-        self.record = _Record({}, {stage.name: {} for stage in plain.rules.stages})
-        self.stages = {stage.name: stage for stage in plain.rules.stages}
+        self.record = _Record({}, {stage.name: {} for stage in stages})
+        self.stages = {stage.name: stage for stage in stages}
         self.school_of = {s.code: n for n, s in enumerate(plain.schools)}
         self.subject_of = {s.code: n for n, s in enumerate(plain.subjects)}
 
@@ -328,16 +383,23 @@ class _Exchange(NamedTuple):
 class _Exchanges:
     """Checks exchanges.csv against assignments.csv."""
 
-    def __init__(self, plain: PlainRound, record: _Record, found: _Findings) -> None:
+    def __init__(
+        self,
+        plain: PlainRound,
+        stages: Sequence[Stage],
+        record: _Record,
+        found: _Findings,
+    ) -> None:
         self.plain = plain
         self.record = record
         self.found = found
         self.add = found.add
         self.stages = {
             stage.name: (number, stage)
-            for number, stage in enumerate(plain.rules.stages)
+            for number, stage in enumerate(stages)
             if stage.kind == terms.EXCHANGE
         }
+        self.in_turn = all(stage.size != _ANY_SIZE for _, stage in self.stages.values())
         self.applicant_of = {teacher: i for i, teacher in enumerate(plain.ids)}
         self.listed: dict[int, int | None] = {}  # applicant -> number of its exchange
 
@@ -353,7 +415,8 @@ class _Exchanges:
             if exchange is not None:
                 whole.append(exchange)
         self.check_rows()
-        self.check_order(whole)
+        if self.in_turn:
+            self.check_order(whole)
         return whole
 
     def check(
@@ -368,9 +431,11 @@ class _Exchanges:
         stage = self.stages.get(stage_name, (0, None))[1]
         if stage is None:
             self.add(v.UnknownExchangeStage(number, stage_name))
-        elif not len(teachers) == size == stage.size:
+        else:
             n = len(teachers)
-            self.add(v.WrongSize(number, stage_name, size, n, stage.size))
+            expected = stage.size or max(n, terms.EXCHANGE_SIZES[0])
+            if not n == size == expected:
+                self.add(v.WrongSize(number, stage_name, size, n, expected))
         members = [self.member(number, stage_name, name or "") for name in teachers]
         known = [applicant for applicant in members if applicant is not None]
         if len(known) == len(members):
@@ -406,7 +471,7 @@ class _Exchanges:
                 self.add(v.ChainBroken(number, ids[member], ids[following]))
         times = Counter(homes[member] for member in members)
         for home in sorted(times):
-            if times[home] > 1:
+            if times[home] > 1 and self.in_turn:
                 self.add(v.SameHome(number, self.plain.place(home)))
 
     def whole(
@@ -415,7 +480,7 @@ class _Exchanges:
         """Return an exchange with the first of its claims leading."""
         moves = self.record.moves[stage]
         keys = [self.plain.key(member, moves[member]) for member in members]
-        lead = keys.index(min(keys))
+        lead = keys.index(min(keys)) if self.in_turn else 0
         if lead:
             ids = self.plain.ids
             self.add(v.WrongInitiator(number, ids[members[0]], ids[members[lead]]))
@@ -430,7 +495,8 @@ class _Exchanges:
     def check_rows(self) -> None:
         """Check that every row with an exchange, or in such a stage, is listed."""
         for applicant, row in sorted(self.record.rows.items()):
-            if row.exchange is None and row.stage not in self.stages:
+            alone = not self.in_turn or row.stage not in self.stages
+            if row.exchange is None and alone:
                 continue
             listed = applicant in self.listed
             if not listed or row.exchange != self.listed[applicant]:

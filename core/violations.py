@@ -7,10 +7,17 @@ Violation
 ├── MoveViolation      MovedTwice UnknownStage NotAtHome NotAWish WrongSubject
 │                      WrongChoice NotInGroup SchoolNotTagged SwapOnlySchool
 ├── OneWayViolation    SeatOverFilled BlockingPair NotDeferredAcceptance
-└── ExchangeViolation  UnknownExchangeStage WrongNumber WrongSize MembersDisagree
-                       ChainBroken SameHome SeatCountMismatch OutOfOrder
-                       WrongInitiator NotFirstExchange ExchangePassedOver
-                       ExchangeLeftUndone
+├── ExchangeViolation  UnknownExchangeStage WrongNumber WrongSize MembersDisagree
+│                      ChainBroken SameHome SeatCountMismatch OutOfOrder
+│                      WrongInitiator NotFirstExchange ExchangePassedOver
+│                      ExchangeLeftUndone
+└── PromiseViolation   of other mechanisms than the rules of the year:
+                       UnknownMechanism SeatsExceeded SwapOnlySeatFree
+                       OpenSeatEnvied JustifiedEnvy TradeLeft ChainLeft
+                       HomePointsMissing SeatWentDown BlockingExchangeLeft
+                       NotByTheMechanism NotAnExchange ExchangeNotListed
+                       ExchangeTooLarge NoSuchOneWayMove MoreThanTheBound
+                       BoundNotReached KeptLess BetterPlan
 """
 
 from __future__ import annotations
@@ -475,3 +482,215 @@ class ExchangeLeftUndone(ExchangePassedOver):
         "After stage {stage} the exchange {expected} is still open "
         "(teacher {teacher}, {points} points)."
     )
+
+
+class PromiseViolation(Violation):
+    """A result of another mechanism is not what that mechanism promises."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownMechanism(PromiseViolation):
+    """The result names a mechanism that there is not."""
+
+    mechanism: str
+    zh = "沒有「{mechanism}」這種分發機制。"
+    en = "There is no mechanism {mechanism}."
+
+
+@dataclass(frozen=True, slots=True)
+class SeatsExceeded(PromiseViolation):
+    """More people are at a position than it has seats, held and open."""
+
+    place: Place
+    there: int
+    seats: int
+    zh = "{place} 連同缺額共 {seats} 席，結果卻有 {there} 人。"
+    en = "{place} has {seats} seats, open ones included; {there} teachers end there."
+
+
+@dataclass(frozen=True, slots=True)
+class SwapOnlySeatFree(PromiseViolation):
+    """A seat fell free at a school that takes part in exchanges alone."""
+
+    place: Place
+    there: int
+    seats: int
+    zh = "{place} 僅參加互調，原有 {seats} 人，結果只剩 {there} 人。"
+    en = (
+        "{place} takes part in exchanges only and had {seats} teachers; "
+        "{there} are left."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSeatEnvied(PromiseViolation):
+    """A seat stayed open that somebody prefers to where he is."""
+
+    teacher: str
+    wished: Place
+    ended: Place
+    zh = "教師 {teacher} 在 {ended}，較前志願 {wished} 卻仍有空位。"
+    en = "Teacher {teacher} is at {ended} while {wished}, a better wish, has a seat."
+
+
+@dataclass(frozen=True, slots=True)
+class JustifiedEnvy(PromiseViolation):
+    """Somebody got a seat that one who comes before him prefers to his own."""
+
+    teacher: str
+    wished: Place
+    ended: Place
+    instead: str
+    zh = "教師 {teacher} 在 {ended}，較前志願 {wished} 卻由排序在後的 {instead} 調入。"
+    en = (
+        "Teacher {teacher} is at {ended}; the better wish {wished} went to {instead}, "
+        "who comes after."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TradeLeft(PromiseViolation):
+    """Some people could still trade their seats, each for a better wish."""
+
+    teachers: tuple[str, ...]
+    zh = "{teachers} 仍可依序換到下一位的位置，人人更好。"
+    en = "{teachers} could still trade, each for the next one's seat and a better wish."
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLeft(PromiseViolation):
+    """Some people could still move up, the last one to an open seat."""
+
+    teachers: tuple[str, ...]
+    place: Place
+    zh = "{teachers} 仍可依序遞補，最後一位調入 {place} 的空位，人人更好。"
+    en = (
+        "{teachers} could still move up, each to the next one's seat and the last to "
+        "an open one at {place}."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HomePointsMissing(PromiseViolation):
+    """The mechanism compares with the points at home, and there are none."""
+
+    teacher: str
+    zh = "教師 {teacher} 沒有現職縣市的積分（home_points），無法以此機制檢核。"
+    en = "Teacher {teacher} has no home_points, which the mechanism compares with."
+
+
+@dataclass(frozen=True, slots=True)
+class SeatWentDown(PromiseViolation):
+    """At a position one who ranks lower has taken the seat of a holder."""
+
+    place: Place
+    holder: str
+    now: str
+    zh = "{place}：{holder} 的位置由排序在後的 {now} 取得。"
+    en = "{place}: the seat of {holder} went to {now}, who ranks lower there."
+
+
+@dataclass(frozen=True, slots=True)
+class BlockingExchangeLeft(PromiseViolation):
+    """An exchange is left in which each may take the seat of the next one."""
+
+    teachers: tuple[str, ...]
+    zh = "{teachers} 之間仍有阻擋交換：依序換到下一位的位置，人人更好，也都有權取得。"
+    en = (
+        "A blocking exchange is left: {teachers} each prefer the next one's seat and "
+        "may take it."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NotByTheMechanism(PromiseViolation):
+    """The mechanism takes this teacher somewhere else."""
+
+    teacher: str
+    found: Place
+    expected: Place
+    zh = "依此機制教師 {teacher} 應在 {expected}，結果卻在 {found}。"
+    en = "By the mechanism teacher {teacher} ends at {expected}; here it is {found}."
+
+
+@dataclass(frozen=True, slots=True)
+class NotAnExchange(PromiseViolation):
+    """An exchange is listed that the mechanism does not make."""
+
+    exchange: int
+    teachers: tuple[str, ...]
+    zh = "第 {exchange} 案（{teachers}）不是此機制達成的交換。"
+    en = "Exchange {exchange}, {teachers}, is none that the mechanism makes."
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeNotListed(PromiseViolation):
+    """An exchange that the mechanism makes is not listed as one."""
+
+    teachers: tuple[str, ...]
+    zh = "此機制達成的交換 {teachers} 未列出。"
+    en = "The mechanism makes the exchange {teachers}, which is not listed."
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeTooLarge(PromiseViolation):
+    """More people are in an exchange than was allowed."""
+
+    exchange: int
+    size: int
+    most: int
+    zh = "第 {exchange} 案有 {size} 人，超過上限 {most} 人。"
+    en = "Exchange {exchange} has {size} members; at most {most} were allowed."
+
+
+@dataclass(frozen=True, slots=True)
+class NoSuchOneWayMove(PromiseViolation):
+    """Somebody moved outside an exchange where no one-way stage would take him."""
+
+    teacher: str
+    found: Place
+    zh = "教師 {teacher} 未經交換調至 {found}，規則中沒有一個單調階段允許。"
+    en = (
+        "Teacher {teacher} moves to {found} in no exchange, and no one-way stage of "
+        "the rules allows it."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MoreThanTheBound(PromiseViolation):
+    """More people moved than the result says could."""
+
+    moved: int
+    bound: int
+    zh = "達成 {moved} 人，多於所稱的上界 {bound} 人。"
+    en = "{moved} moved, more than the bound of {bound} that the result states."
+
+
+@dataclass(frozen=True, slots=True)
+class BoundNotReached(PromiseViolation):
+    """As many moved as can, and yet the bound says more."""
+
+    moved: int
+    bound: int
+    zh = "達成 {moved} 人已是最多，結果所稱的上界卻是 {bound} 人。"
+    en = "{moved} moved, which is the most possible; the result states {bound}."
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLess(PromiseViolation):
+    """Somebody whom the rules place got less than they give him."""
+
+    teacher: str
+    found: Place
+    expected: Place
+    zh = "依規則教師 {teacher} 可至 {expected}，結果卻只到 {found}。"
+    en = "The rules take teacher {teacher} to {expected}; here it is only {found}."
+
+
+@dataclass(frozen=True, slots=True)
+class BetterPlan(PromiseViolation):
+    """A few changes make a plan better that is said to be the best."""
+
+    teachers: tuple[str, ...]
+    zh = "不是最佳：改變 {teachers} 的去處即可更好。"
+    en = "Not the best plan: moving {teachers} elsewhere makes it better."

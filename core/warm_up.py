@@ -6,6 +6,7 @@ import polars as pl
 
 from jiepin.core import terms
 from jiepin.core.kernels.compiling import n_compiled
+from jiepin.core.options import Options
 from jiepin.core.round import Round
 from jiepin.core.rules import Limits, Rules, Stage
 from jiepin.core.solve import solve
@@ -20,16 +21,27 @@ _RULES = Rules(
 )
 
 
-def warm_up(threads: int = 1) -> int:
+def warm_up(
+    threads: int = 1,
+    mechanism: str = terms.STAGED,
+    options: Options | None = None,
+) -> int:
     """Solve the smallest round there is; return how many kernels were compiled.
 
-    0 when all came from the cache on disk. One thread needs fewer kernels than several.
+    0 when all came from the cache on disk. One thread needs fewer kernels than several,
+    and each mechanism has its own. Raises NotInstalled when one lacks its package.
 
     >>> warm_up() >= 0
     True
     """
     before = n_compiled()
-    solve(_smallest_round(), _RULES, threads=threads)
+    solve(
+        _smallest_round(),
+        _RULES,
+        threads=threads,
+        mechanism=mechanism,
+        options=options,
+    )
     return n_compiled() - before
 
 
@@ -60,6 +72,7 @@ def _smallest_round() -> Round:
                 "groups": none,
                 "service_years": pl.Series([None, None], dtype=pl.Int64),
                 "birth_date": pl.Series([None, None], dtype=pl.Date),
+                "home_points": pl.Series([0, 0], dtype=pl.Int64),
                 "choices": pl.Series([["b"], ["a"]], dtype=pl.List(school)),
             }
         ),

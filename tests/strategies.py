@@ -40,6 +40,7 @@ TAG_FILTERS = (*[None] * 9, *TAGS[:3], "none")
 ID_STARTS = ("", "A", "A1", "～", "𠮷", "0A～")
 ID_ENDS = "0BaZz9é王林～𠮷陳ñΩ甲乙丙丁戊己庚辛壬癸子丑寅卯"  # one per teacher
 POINTS = (5000, 6525, 6526, 0, 10000)
+HOME_POINTS = (0, 6525, 5000, 6526, 0, 10000)
 YEARS = (None, 0, 100, 1050)
 BIRTHDAYS = (None, datetime.date(1979, 12, 31), datetime.date(1980, 1, 1))
 SEATS = (1, 2, 0, 3, 50)
@@ -68,6 +69,7 @@ class Teacher:
     groups: tuple[str, ...] = ()
     service_years: int | None = None
     birth_date: datetime.date | None = None
+    home_points: int | None = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def _teacher_row(teacher: Teacher) -> tuple[object, ...]:
         [points for _, points in teacher.points],
         list(teacher.groups),
         list(teacher.choices),
-        None,
+        teacher.home_points,
     )
 
 
@@ -247,6 +249,7 @@ class TeacherDraw(NamedTuple):
     groups: tuple[str, ...]
     service_years: int | None
     birth_date: datetime.date | None
+    home_points: int
 
 
 class RoundDraw(NamedTuple):
@@ -287,6 +290,7 @@ TEACHER_DRAWS = st.builds(
     groups=st.sampled_from(GROUP_LISTS),
     service_years=st.sampled_from(YEARS),
     birth_date=st.sampled_from(BIRTHDAYS),
+    home_points=st.sampled_from(HOME_POINTS),
 )
 ROUND_DRAWS = st.builds(
     RoundDraw,
@@ -387,6 +391,7 @@ def _teacher(
         groups=drawn.groups,
         service_years=drawn.service_years,
         birth_date=drawn.birth_date,
+        home_points=drawn.home_points if choices else None,
     )
 
 

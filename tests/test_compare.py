@@ -14,6 +14,7 @@ from small_rounds import ONE_WAY, REOPEN, rules_of
 
 from jiepin.core import Change, Outcome, Rules, cli, compare, printing
 from jiepin.core.comparison import result_text
+from jiepin.core.options import Options
 from jiepin.core.outcome import ASSIGNMENT_SCHEMA, EXCHANGE_SCHEMA
 
 Row = tuple[str, str | None, int | None, str, str, int | None]
@@ -138,6 +139,28 @@ def test_what_else_differs() -> None:
         "the same in both: 0",
     ]
     assert "抽籤種子：0 → 3" in comparison.text("zh")
+
+
+def test_two_mechanisms() -> None:
+    moved = ("T1", "mutual", 1, "B", "g", 2), ("T2", "mutual", 1, "A", "g", 1)
+    best = replace(
+        outcome(
+            ("T1", "optimum", 1, "B", "g", 2), ("T2", "optimum", None, "A", "g", 3)
+        ),
+        mechanism="optimum",
+        options=Options(max_size=4),
+    )
+    comparison = compare(outcome(*moved), best)
+    assert comparison.people["change"].to_list() == ["same", "other-way"]
+    lines = comparison.text("en").splitlines()
+    assert lines[0] == "mechanism: staged → optimum"
+    assert "options, max_size: — → 4" in lines
+    assert "機制：staged → optimum" in comparison.text("zh")
+    other = replace(best, options=Options(max_size=5))
+    assert compare(best, other).text("zh").splitlines() == [
+        "選項 max_size：4 → 5",
+        "結果相同：2 人",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import jiepin.core
 import jiepin.reader
 import jiepin.web
 from jiepin.core import Rules
+from jiepin.core.simulation.scenario import Scenario
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -59,7 +60,10 @@ def test_python_blocks(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("body", blocks("toml"))
 def test_toml_blocks(body: str) -> None:
-    assert Rules.from_toml(body).stages
+    if "[population]" in body:
+        assert Scenario.from_toml(body, ROOT).cases
+    else:
+        assert Rules.from_toml(body).stages
 
 
 @pytest.mark.parametrize("body", blocks("sh"))

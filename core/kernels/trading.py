@@ -46,7 +46,7 @@ class Traded(NamedTuple):
     members: IndexArray  # wishes of those who moved, trade by trade
     trade_start: IndexArray  # shape (n_applicants + 1,)
     closed: FlagArray  # shape (n_applicants,): the trade needed no open seat
-    count: IndexArray  # shape (1,): trades made
+    n_trades: IndexArray  # shape (1,)
 
 
 @compiled
@@ -61,7 +61,7 @@ def first_left(lists: Lists, state: State, which: int) -> int:
             break
         at += 1
     state.next_in_order[which] = at
-    return order[at] if at < len(order) else NOBODY
+    return int(order[at]) if at < len(order) else NOBODY
 
 
 @compiled
@@ -75,7 +75,7 @@ def best_wish(lists: Lists, state: State, i: int) -> int:
             break
         at += 1
     state.next_wish[i] = at - lists.list_start[i]
-    return lists.list_wish[at] if at < lists.list_start[i + 1] else HOME
+    return int(lists.list_wish[at]) if at < lists.list_start[i + 1] else HOME
 
 
 @compiled
@@ -85,7 +85,7 @@ def first_holder(lists: Lists, state: State, p: int) -> int:
     while state.done[lists.holders[at]] == 1:
         at += 1
     state.next_holder[p] = at - lists.holder_start[p]
-    return lists.holders[at]
+    return int(lists.holders[at])
 
 
 @compiled
@@ -101,7 +101,7 @@ def trade(
     lists: Lists, state: State, traded: Traded, low: int, high: int, opened: bool
 ) -> None:
     """Let those on the path from low up to high take what they point to."""
-    number = traded.count[0]
+    number = traded.n_trades[0]
     at = traded.trade_start[number]
     for on_path in range(low, high):
         i = state.path[on_path]
@@ -113,7 +113,7 @@ def trade(
         settle(lists, state, state.path[on_path])
     traded.closed[number] = 0 if opened else 1
     traded.trade_start[number + 1] = at
-    traded.count[0] = number + 1
+    traded.n_trades[0] = number + 1
 
 
 @compiled
@@ -163,5 +163,5 @@ def trade_all(lists: Lists, state: State, traded: Traded) -> None:
             while through and length > 0:
                 length -= 1
                 state.place[state.path[length]] = NOBODY
-        if opening >= length:
-            opening = NOBODY
+        if opening >= length - 1:
+            opening = NOBODY  # the last one on the path points anew

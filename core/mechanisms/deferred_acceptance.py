@@ -3,6 +3,9 @@
 At each position those who hold a seat there come first, then all others by points
 there and tie-break; applicants propose. Nobody ends below home, no applicant gains by a
 false list, and who envies somebody is outranked by everybody there or met holders.
+
+Seats are passed on, not exchanged: nobody moves into or out of a school that takes part
+in exchanges alone, or a seat might fall free there.
 """
 
 from __future__ import annotations
@@ -26,13 +29,14 @@ def run(encoded: Encoded) -> Moves:
     n = market.n_applicants
     own = _with_home(market)
     held = np.bincount(market.home_of, minlength=market.n_positions)
-    open_seats = np.where(encoded.swap_only == 1, 0, market.seats)
     n_wishers = np.bincount(graph.wish_position, minlength=market.n_positions)
-    room = held + np.minimum(open_seats, n_wishers)
+    room = np.where(
+        encoded.swap_only == 1, 0, held + np.minimum(market.seats, n_wishers)
+    )
     seat_start = np.concatenate([[0], np.cumsum(room)]).astype(np.int64)
     kept = np.full(int(seat_start[-1]), terms.NOBODY, dtype=np.int32)
     one_way.propose(
-        np.arange(n, dtype=np.int32),
+        np.flatnonzero(encoded.swap_only[market.home_of] == 0).astype(np.int32),
         own.list_start,
         own.list_wish,
         own.wish_position,
@@ -63,7 +67,7 @@ def _with_home(market: Market) -> _Lists:
     graph, n = market.graph, market.n_applicants
     everyone = np.arange(n, dtype=np.int32)
     n_wishes = len(graph.wish_position)
-    list_start = market.list_start + np.arange(n + 1, dtype=np.int32)
+    list_start = (market.list_start + np.arange(n + 1)).astype(np.int32)
     list_wish = np.empty(n_wishes + n, dtype=np.int32)
     last = list_start[1:] - 1
     others = np.ones(n_wishes + n, dtype=np.bool_)

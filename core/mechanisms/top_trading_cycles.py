@@ -39,7 +39,7 @@ def run(encoded: Encoded) -> Moves:
         members=np.empty(n, dtype=np.int32),
         trade_start=np.zeros(n + 1, dtype=np.int32),
         closed=np.zeros(n, dtype=np.uint8),
-        count=np.zeros(1, dtype=np.int32),
+        n_trades=np.zeros(1, dtype=np.int32),
     )
     trading.trade_all(lists, state, traded)
     return _moves(traded)
@@ -92,7 +92,7 @@ def _state(encoded: Encoded, lists: trading.Lists) -> trading.State:
 
 
 def _moves(traded: trading.Traded) -> Moves:
-    count = int(traded.count[0])
+    count = int(traded.n_trades[0])
     starts = traded.trade_start[: count + 1].astype(np.int64)
     sizes = np.diff(starts)
     closed = traded.closed[:count] == 1

@@ -12,6 +12,7 @@ from jiepin.core import terms
 from jiepin.core.outcome import Outcome
 from jiepin.core.round import Round
 from jiepin.core.rules import Rules
+from jiepin.core.terms import Label
 
 BANDS = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 20), (21, 50), (51, None))
 _KEYS = ["county", "subject"]
@@ -26,14 +27,31 @@ class LevelFigures:
     moved: int
 
 
+NO_EXCHANGE = Label("未經交換", "in no exchange")
+
+
 @dataclass(frozen=True, slots=True)
 class StageFigures:
-    """A stage: people per exchange (0 one-way), exchanges made, people moved."""
+    """A stage: people per exchange (0 one-way), exchanges made, people moved.
+
+    Of another mechanism: one size of its exchanges, 0 for moves in no exchange.
+    """
 
     stage: str
     size: int
     exchanges: int
     moved: int
+
+    @property
+    def label(self) -> Label:
+        """Return what people call the stage, or the size.
+
+        >>> StageFigures("top_trading_cycles", 3, 2, 6).label.zh
+        '三角調'
+        """
+        if self.stage not in terms.MECHANISMS:
+            return terms.stage_label(self.stage)
+        return terms.exchange_label(self.size) if self.size else NO_EXCHANGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +161,7 @@ def figures(round_: Round, outcome: Outcome) -> Figures:
         choices=bands(outcome),
         counties=_counties(round_, people, flows),
         flows=flows,
-        cut_offs=_cut_offs(round_, outcome.rules, people),
+        cut_offs=_cut_offs(round_, outcome, people),
     )
 
 
@@ -197,7 +215,20 @@ def _levels(people: pl.DataFrame) -> tuple[LevelFigures, ...]:
     )
 
 
+def sizes(outcome: Outcome) -> tuple[tuple[int, int, int], ...]:
+    """Return size, exchanges made and people moved; size 0: in no exchange.
+
+    Those in no exchange come first, then the sizes that occur.
+    """
+    made = outcome.exchanges.group_by("size").len().sort("size")
+    alone = outcome.moves["exchange"].null_count()
+    in_exchanges = ((size, n, size * n) for size, n in made.iter_rows())
+    return ((0, 0, alone), *in_exchanges)
+
+
 def _stages(outcome: Outcome) -> tuple[StageFigures, ...]:
+    if outcome.mechanism != terms.STAGED:
+        return tuple(StageFigures(outcome.mechanism, *row) for row in sizes(outcome))
     made = dict(outcome.exchanges.group_by("stage").len().iter_rows())
     moved = outcome.moved_per_stage()
     return tuple(
@@ -235,7 +266,13 @@ def _counties(
     )
 
 
-def _cut_offs(round_: Round, rules: Rules, people: pl.DataFrame) -> tuple[CutOff, ...]:
+def _cut_offs(
+    round_: Round, outcome: Outcome, people: pl.DataFrame
+) -> tuple[CutOff, ...]:
+    """Return the cut-offs; none where seats are not given by points one-way."""
+    if outcome.mechanism != terms.STAGED:
+        return ()
+    rules = outcome.rules
     one_way = [stage for stage in rules.stages if stage.kind == terms.ONE_WAY]
     came = people.filter(pl.col("stage").is_in([stage.name for stage in one_way]))
     points = _points(round_, rules, came)

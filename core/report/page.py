@@ -25,6 +25,7 @@ _SECTIONS = {
     "cut-offs": Label("最低調入積分", "Cut-offs"),
     "inputs": Label("資料來源", "What was solved"),
 }
+_BY_SIZE = Label("交換人數", "Exchanges by size")  # in place of the stages
 
 
 def page(
@@ -49,14 +50,32 @@ def page(
     text = template.render(
         _words(lang, names or {}),
         title=label_in(_TITLE, lang),
-        sections={key: label_in(label, lang) for key, label in _SECTIONS.items()},
+        sections={
+            key: label_in(label, lang) for key, label in _sections(outcome).items()
+        },
         css=Markup(_own_file("report.css")),
         outcome=outcome,
+        mechanism=_mechanism(outcome),
         figures=figures,
         flows={(flow.origin, flow.destination): flow.moved for flow in figures.flows},
         pictures={name: Markup(picture) for name, picture in drawn.items()},
     )
     return text + "\n"
+
+
+def _sections(outcome: Outcome) -> dict[str, Label]:
+    """Return the sections; other mechanisms have neither stages nor cut-offs."""
+    if outcome.mechanism == terms.STAGED:
+        return _SECTIONS
+    sections = {**_SECTIONS, "stages": _BY_SIZE}
+    del sections["cut-offs"]
+    return sections
+
+
+def _mechanism(outcome: Outcome) -> Label | None:
+    """Return what a mechanism beside the rules of the year is called."""
+    staged = outcome.mechanism == terms.STAGED
+    return None if staged else terms.MECHANISMS[outcome.mechanism]
 
 
 def county_names(file: Path) -> dict[str, str]:
@@ -86,7 +105,7 @@ def _words(lang: str, names: Mapping[str, str]) -> dict[str, Callable[..., str]]
     return {
         "say": lambda zh, en: label_in(Label(zh, en), lang),
         "level": lambda level: label_in(terms.LEVELS[level], lang),
-        "stage": lambda stage: label_in(terms.stage_label(stage), lang),
+        "word": lambda label: label_in(label, lang),
         "county": lambda code: names.get(code, code),
         "number": "{:,}".format,
         "signed": _signed,

@@ -6,19 +6,15 @@ what is text stays text, and the reader's own fonts show it.
 
 from __future__ import annotations
 
-import io
 import json
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jiepin.core import errors
 from jiepin.core.folders import written_whole
-from jiepin.core.report import svg
+from jiepin.core.report import drawing, svg
 from jiepin.core.report.figures import Figures
-from jiepin.core.terms import Label, label_in, stage_label
+from jiepin.core.terms import Label, label_in
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,8 +39,7 @@ ALTS = {
     ),
 }
 
-_POINTS_PER_INCH = 72  # the unit of the pictures is the point
-_WIDTH, _BAR, _TEXT = 440, 30, 13
+_WIDTH, _BAR = 440, 30  # the unit of the pictures is the point
 _CIRCLE = 520
 _EDGE = 0.13  # of the circle's picture, for labels of usual length
 _GAP = 4.2  # degrees between two counties: enough for a label where few moved
@@ -53,16 +48,6 @@ _COLOURS = (
     *("#3f86c9", "#d9762b", "#3c9d55", "#cf4f52", "#9173c2"),
     *("#a0735f", "#d067ad", "#7f8a8f", "#a39a1c", "#1e9fae"),
 )
-_SETTINGS: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "jiepin",
-    "font.family": "DejaVu Sans",  # comes with Matplotlib; measures, but does not show
-    "font.size": _TEXT,
-    "text.color": svg.INK,
-    "text.parse_math": False,
-    "xtick.color": svg.INK,
-    "ytick.color": svg.INK,
-}
 
 
 def draw(
@@ -74,12 +59,14 @@ def draw(
     the county. `names` are those of counties, by code. Raises NotInstalled when a
     package for drawing is missing.
     """
-    with _drawing():
+    with drawing.drawing("report", ["pycirclize"]):
         drawn = {STAGES: _stages(figures, lang), CHOICES: _choices(figures)}
         if any(flow.origin != flow.destination for flow in figures.flows):
             drawn[FLOWS] = _flows(figures, names or {})
         return {
-            name: svg.tidied(_saved(drawn[name]), name, label_in(ALTS[name], lang))
+            name: svg.tidied(
+                drawing.saved(drawn[name]), name, label_in(ALTS[name], lang)
+            )
             for name in sorted(drawn)
         }
 
@@ -96,32 +83,8 @@ def write(folder: Path, figures: Figures, drawn: Mapping[str, str]) -> None:
         (target / FIGURES).write_text(text + "\n", "utf-8")
 
 
-@contextmanager
-def _drawing() -> Iterator[None]:
-    """Draw by our settings alone, and leave those of the process as they were."""
-    try:
-        import matplotlib as mpl
-
-        with mpl.rc_context(), warnings.catch_warnings():
-            import pycirclize  # noqa: F401  # changes settings, so it goes first
-
-            mpl.rcdefaults()
-            mpl.rcParams.update(_SETTINGS)
-            warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-            yield
-    except ImportError as error:
-        raise errors.NotInstalled.of(error, "report") from None
-
-
-def _saved(figure: Figure) -> str:
-    text = io.StringIO()
-    unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(text, format="svg", transparent=True, metadata=unsaid)
-    return text.getvalue()
-
-
 def _stages(figures: Figures, lang: str) -> Figure:
-    labels = [label_in(stage_label(stage.stage), lang) for stage in figures.stages]
+    labels = [label_in(stage.label, lang) for stage in figures.stages]
     return _bars(labels, [stage.moved for stage in figures.stages])
 
 
@@ -133,8 +96,8 @@ def _choices(figures: Figures) -> Figure:
 def _bars(labels: Sequence[str], numbers: Sequence[int]) -> Figure:
     """Return horizontal bars, the first on top, each with its number."""
     height = _BAR * len(labels)
-    figure = _figure(_WIDTH, height)
-    left = (max(map(_width, labels)) + 1) * _TEXT / _WIDTH
+    figure = drawing.new_figure(_WIDTH, height)
+    left = (max(map(drawing.text_width, labels)) + 1) * drawing.TEXT / _WIDTH
     axes = figure.add_axes((left, 0, 1 - left, 1))
     bars = axes.barh(range(len(labels)), numbers, height=0.7, color=_BLUE)
     axes.bar_label(bars, [f"{number:,}" for number in numbers], padding=4)
@@ -145,11 +108,6 @@ def _bars(labels: Sequence[str], numbers: Sequence[int]) -> Figure:
     axes.xaxis.set_visible(False)
     axes.set_frame_on(False)
     return figure
-
-
-def _width(text: str) -> float:
-    """Return about how wide a text is, in ems."""
-    return sum(1 if ord(letter) > 0x2E7F else 0.6 for letter in text)
 
 
 def _flows(figures: Figures, names: Mapping[str, str]) -> Figure:
@@ -172,20 +130,16 @@ def _flows(figures: Figures, names: Mapping[str, str]) -> Figure:
         cmap={
             labels[code]: _COLOURS[n % len(_COLOURS)] for n, code in enumerate(counties)
         },
-        label_kws={"r": 104, "size": _TEXT, "orientation": "vertical"},
+        label_kws={"r": 104, "size": drawing.TEXT, "orientation": "vertical"},
         link_kws={"direction": 1, "alpha": 0.6},
     )
-    figure = _figure(_CIRCLE, _CIRCLE)
-    edge = max(_EDGE, (max(map(_width, labels.values())) + 1) * _TEXT / _CIRCLE)
+    figure = drawing.new_figure(_CIRCLE, _CIRCLE)
+    edge = max(
+        _EDGE,
+        (max(map(drawing.text_width, labels.values())) + 1) * drawing.TEXT / _CIRCLE,
+    )
     inside = 1 - 2 * edge
     axes = figure.add_axes((edge, edge, inside, inside), projection="polar")
     axes.set_frame_on(False)
     circle.plotfig(ax=axes)
     return figure
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    size = width / _POINTS_PER_INCH, height / _POINTS_PER_INCH
-    return Figure(size, frameon=False)

@@ -17,7 +17,8 @@ _NAMESPACE = "http://www.w3.org/2000/svg"
 _LIGHT, _DARK = "#1d2522", "#e6ece9"  # of text, where no page says so
 _FONT = re.compile(r"(?:\d+ )?(?P<size>[\d.]+)px .*")
 _NUMBER = re.compile(r"-?\d+\.\d+")
-_REFERENCE = re.compile(r"url\(#([\w-]+)\)")
+_LINK = "{http://www.w3.org/1999/xlink}href"
+_REFERENCE = re.compile(r"""(?:url\(|xlink:href=")#([\w-]+)""")
 
 
 def tidied(text: str, name: str, alt: str) -> str:
@@ -69,6 +70,8 @@ def _attributes(
         elif key == "id":
             if value in wanted:
                 yield key, f"{name}-{value}"
+        elif key == _LINK:
+            yield "href", f"#{name}-{value.removeprefix('#')}"
         elif key == "d":
             yield key, _NUMBER.sub(_rounded, " ".join(value.split()))
         elif key != "version":

@@ -22,6 +22,8 @@ _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
 _HALF = np.uint64(32)
 
+_TABLE_UP_TO = 1 << 20  # weight up to which items are looked up, not searched for
+
 
 @dataclass(frozen=True, slots=True)
 class Draws:
@@ -63,7 +65,8 @@ class Urns:
 
     `ends[i]` is the weight of all items before item i, shape (n_items + 1,); urn u
     holds the items from starts[u] up to, not with, stops[u]. An item of weight 0 is
-    never drawn. The weights in an urn add up to less than 2**32.
+    never drawn. The weights in an urn add up to less than 2**32. `item_at` holds the
+    item of each unit of weight, and nothing where there are too many of them.
 
     >>> urns = Urns.rows(np.array([[1, 0, 3], [0, 2, 0]]))
     >>> urns.totals.tolist()
@@ -75,6 +78,7 @@ class Urns:
     ends: Int64Array
     starts: Int64Array
     stops: Int64Array
+    item_at: npt.NDArray[np.int32]
 
     @classmethod
     def of(
@@ -84,10 +88,12 @@ class Urns:
         flat = np.asarray(weights, dtype=np.int64)
         ends = np.zeros(len(flat) + 1, dtype=np.int64)
         np.cumsum(flat, out=ends[1:])
+        items = np.arange(len(flat) if ends[-1] <= _TABLE_UP_TO else 0, dtype=np.int32)
         return cls(
             ends,
             np.asarray(starts, dtype=np.int64),
             np.asarray(stops, dtype=np.int64),
+            np.repeat(items, flat[: len(items)]),
         )
 
     @classmethod
@@ -110,4 +116,6 @@ class Urns:
         urn = np.asarray(urns, dtype=np.int64)
         number = draws.numbers(purpose, at, self.totals[urn])
         number += self.ends[self.starts[urn]]
+        if len(self.item_at):
+            return self.item_at[number].astype(np.int64)
         return np.searchsorted(self.ends, number, side="right") - 1

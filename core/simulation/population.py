@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from jiepin.core import errors, terms
+from jiepin.core.checks import add_up
 from jiepin.core.folders import check_replaceable, written_whole
-from jiepin.core.round import FILES
+from jiepin.core.round import FILES, Round, decimal_text, write_table
 from jiepin.core.simulation import places
+from jiepin.core.simulation.columns import coded
 from jiepin.core.simulation.directory import read_directories
 from jiepin.core.simulation.draws import Draws
 from jiepin.core.simulation.schools import Schools
-from jiepin.core.simulation.teachers import Population, draw_levels
+from jiepin.core.simulation.teachers import Population
+from jiepin.core.tables import SCHOOLS
 
 FEWEST, MOST = 10, 10_000_000  # teachers of a round
 CSV_UP_TO = 200_000  # teachers; more of them go into a Parquet file
@@ -74,6 +78,53 @@ def generate(
             _write_parquet(blocks, target / "teachers.parquet")
 
 
+@dataclass(frozen=True)
+class Country:
+    """The schools that invented rounds share, and what their teachers are drawn from.
+
+    >>> country = Country.of(["kindergarten"], seed=1)
+    >>> country.round_of(teachers=10, draws=Draws(7)).teachers.height
+    10
+    """
+
+    population: Population
+    schools: pl.DataFrame  # as a Round holds them
+    subjects: pl.DataFrame
+
+    @classmethod
+    def of(cls, levels: Sequence[str] | None, seed: int) -> Country:
+        """Return the whole country under invented names; the seed marks the schools."""
+        directory = places.invented_directory()
+        chosen = _levels(levels, directory)
+        population = Population.of(Schools.of(directory, chosen, Draws(seed)))
+        schools, subjects = _schools(population), population.subjects.frame
+        columns = [name for name in SCHOOLS.known if name in schools.columns]
+        return cls(
+            population,
+            schools.select(columns).with_columns(coded(schools["school"])),
+            subjects.sort("subject").with_columns(coded(subjects["subject"].sort())),
+        )
+
+    def round_of(self, teachers: int, draws: Draws) -> Round:
+        """Return a round of so many applicants, as one written by `generate` is read.
+
+        The same `draws` give the same applicants and seats; the schools stay.
+        """
+        population = replace(self.population, draws=draws)
+        return Round(
+            schools=self.schools,
+            subjects=self.subjects,
+            vacancies=_vacancies(population, teachers),
+            teachers=population.teachers(
+                np.arange(1, teachers + 1), _id_width(teachers)
+            ),
+        )
+
+
+def _id_width(teachers: int) -> int:
+    return max(_ID_WIDTH, len(str(teachers)))
+
+
 def _check_numbers(teachers: int, seed: int) -> None:
     for name, value in (("teachers", teachers), ("seed", seed)):
         if not isinstance(value, int) or isinstance(value, bool):
@@ -107,46 +158,67 @@ def _levels(levels: Sequence[str] | None, directory: pl.DataFrame) -> list[str]:
 
 def _write_tables(population: Population, teachers: int, target: Path) -> None:
     """Write schools, subjects and vacancies."""
-    schools = population.schools.frame.sort("school").drop("teachers")
-    if schools["address"].null_count() == schools.height:
-        schools = schools.drop("address")
-    _flat(schools).write_csv(target / "schools.csv")
+    _flat(_schools(population)).write_csv(target / "schools.csv")
     population.subjects.frame.write_csv(target / "subjects.csv")
-    _vacancies(population, teachers).write_csv(target / "vacancies.csv")
+    write_table(_vacancies(population, teachers), target / "vacancies.csv")
+
+
+def _schools(population: Population) -> pl.DataFrame:
+    schools = population.schools.frame.sort("school").drop("teachers")
+    no_address = schools["address"].null_count() == schools.height
+    return schools.drop("address") if no_address else schools
 
 
 def _vacancies(population: Population, teachers: int) -> pl.DataFrame:
     """Return the open seats: few, and none in the counties that open none."""
-    schools, subjects = population.schools, population.subjects
+    draws, offering = population.draws, population.offering
     seat = np.arange(-(-teachers // _TEACHERS_PER_SEAT))
-    level = draw_levels(schools, "level of seat", seat)
-    offering = schools.offering()
+    level = population.draw_levels("level of seat", seat)
     possible = offering.totals[level] > 0
     seat, level = seat[possible], level[possible]
-    school = offering.draw(schools.draws, "school of seat", seat, level)
-    subject = subjects.draw_first("subject of seat", seat, level)
-    seats = pl.DataFrame(
-        {
-            "school": schools.frame["school"].gather(school),
-            "subject": subjects.frame["subject"].gather(subject),
-        }
+    school = offering.draw(draws, "school of seat", seat, level)
+    subject = population.subjects.draw_first(draws, "subject of seat", seat, level)
+    return add_up(
+        pl.DataFrame(
+            {
+                "school": population.school_codes.gather(school),
+                "subject": population.subject_codes.gather(subject),
+                "seats": np.ones_like(school),
+            }
+        )
     )
-    keys = ["school", "subject"]
-    return seats.group_by(keys).agg(pl.len().alias("seats")).sort(keys)
 
 
 def _blocks(
     population: Population, teachers: int, block: int, report: Report | None
 ) -> Iterator[pl.DataFrame]:
     """Yield the teachers in the order of their numbers."""
-    id_width = max(_ID_WIDTH, len(str(teachers)))
+    id_width = _id_width(teachers)
     for done in range(0, teachers, block):
         if report is not None:
             report(done, teachers)
         numbers = np.arange(done + 1, min(done + block, teachers) + 1)
-        yield population.teachers(numbers, id_width)
+        yield _as_text(population.teachers(numbers, id_width))
     if report is not None:
         report(teachers, teachers)
+
+
+def _as_text(teachers: pl.DataFrame) -> pl.DataFrame:
+    """Return teachers as files hold them: texts, lists of texts, null for nothing."""
+    texts = pl.List(pl.String)
+    points = pl.col("points").list.eval(decimal_text(pl.element()))
+    groups = pl.when(pl.col("groups").list.len() > 0).then("groups")
+    return teachers.select(
+        "teacher_id",
+        pl.col("school", "subject").cast(pl.String),
+        pl.col("subjects", "counties").cast(texts),
+        points,
+        groups,
+        pl.col("service_years") // terms.POINTS_PER_POINT,
+        "birth_date",
+        pl.col("choices").cast(texts),
+        decimal_text(pl.col("home_points")),
+    )
 
 
 def _write_csv(blocks: Iterator[pl.DataFrame], file: Path) -> None:

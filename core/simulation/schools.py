@@ -94,6 +94,11 @@ class Schools:
         ]
         return _whole(self.frame.select(pl.max_horizontal(marks)).to_series())
 
+    @cached_property
+    def indigenous(self) -> Mask:
+        """Return which schools are indigenous ones."""
+        return self.tagged("indigenous")
+
     def tagged(self, tag: str) -> Mask:
         """Return which schools have the tag."""
         return self.frame["tags"].list.contains(tag).to_numpy()
@@ -147,7 +152,7 @@ class Wanted:
     @classmethod
     def of(cls, schools: Schools) -> Wanted:
         charms = schools.charms()
-        indigenous = np.where(schools.tagged("indigenous"), charms, 0)
+        indigenous = np.where(schools.indigenous, charms, 0)
         n_townships = int(schools.township_of[-1]) + 1
         in_group = np.array(_runs(schools.group_of, schools.n_groups))
         in_township = np.array(_runs(schools.township_of, n_townships))
@@ -165,9 +170,11 @@ class Wanted:
         """Return the urns with the schools of the same township."""
         return self.schools.township_of[school] + 2 * self.schools.n_groups
 
-    def draw(self, purpose: str, at: Int64Array, urn: Int64Array) -> Int64Array:
+    def draw(
+        self, draws: Draws, purpose: str, at: Int64Array, urn: Int64Array
+    ) -> Int64Array:
         """Return a school from each urn."""
-        item = self.urns.draw(self.schools.draws, purpose, at, urn)
+        item = self.urns.draw(draws, purpose, at, urn)
         return item % len(self.schools)
 
 

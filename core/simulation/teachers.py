@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from jiepin.core import terms
-from jiepin.core.round import decimal_text
 from jiepin.core.simulation import places
+from jiepin.core.simulation.columns import coded, lists
 from jiepin.core.simulation.draws import Draws, Int64Array, Mask, Urns
 from jiepin.core.simulation.schools import Schools, Wanted
 from jiepin.core.simulation.wishes import NONE, Counties, Subjects, choices
@@ -28,7 +29,7 @@ _AGE_AT_START = 22  # years at the end of the studies
 _LATER_STARTS = 8  # some begin up to so many years later
 
 # Six terms must be served before the first application; most go soon after.
-_SERVICE_WEIGHTS = np.array([0, 0, 0, *(40 - year for year in range(3, 33))])
+_SERVICE = Urns.rows([0, 0, 0, *(40 - year for year in range(3, 33))])
 
 _INDIGENOUS_PERCENT, _INDIGENOUS_PERCENT_AT_HOME = 3, 18
 _LANGUAGE_PERCENT, _REMOTE_PERCENT = 5, 4
@@ -44,56 +45,72 @@ _REASON = np.array([0, 0, 0, 300, 500, 500, 800, 800, 1000, 1200])  # 原因, pe
 
 @dataclass(frozen=True)
 class Population:
-    """Everything that teachers are drawn from."""
+    """Everything that teachers are drawn from; `draws` decides which ones."""
 
     draws: Draws
     schools: Schools
+    levels: Urns
     homes: Urns
+    offering: Urns
     wanted: Wanted
     counties: Counties
     subjects: Subjects
+    school_codes: pl.Series  # of the rows of schools.frame, as a Round holds them
+    subject_codes: pl.Series  # of the rows of subjects.frame
+    county_codes: pl.Series  # of the rows of places.counties()
 
     @classmethod
     def of(cls, schools: Schools) -> Population:
+        subjects = Subjects.of(schools)
         return cls(
             draws=schools.draws,
             schools=schools,
+            levels=Urns.rows([LEVEL_SHARES[level] for level in schools.levels]),
             homes=schools.homes(),
+            offering=schools.offering(),
             wanted=Wanted.of(schools),
             counties=Counties.of(schools),
-            subjects=Subjects.of(schools),
+            subjects=subjects,
+            school_codes=coded(schools.frame["school"]),
+            subject_codes=coded(subjects.frame["subject"]),
+            county_codes=coded(places.counties()["county"], schools.frame["county"]),
         )
 
-    def teachers(self, numbers: Int64Array, id_width: int) -> pl.DataFrame:
-        """Return the teachers of these numbers (from 1), in the columns of the format.
+    def draw_levels(self, purpose: str, at: Int64Array) -> Int64Array:
+        """Return a level for each place, by its place in schools.levels."""
+        return self.levels.draw(self.draws, purpose, at, np.zeros_like(at))
 
-        Lists are lists of text, and null where nothing is in them.
-        """
-        level = draw_levels(self.schools, "level", numbers)
+    def teachers(self, numbers: Int64Array, id_width: int) -> pl.DataFrame:
+        """Return the teachers of these numbers (from 1), as a Round holds them."""
+        level = self.draw_levels("level", numbers)
         home = self.homes.draw(self.draws, "home", numbers, level)
         years = self._service_years(numbers)
-        counties = self.counties.draw(numbers, self.schools.group_of[home])
+        group = self.schools.group_of[home]
+        counties = self.counties.draw(self.draws, numbers, group)
         groups = self._priority_groups(numbers, home)
-        subjects = self.subjects.draw(numbers, level)
+        subjects = self.subjects.draw(self.draws, numbers, level)
+        points = self._points(numbers, home, years)
         return pl.DataFrame(
             {
                 "teacher_id": _ids(numbers, id_width),
-                "school": self.schools.frame["school"].gather(home),
-                "subject": self.subjects.frame["subject"].gather(subjects[0]),
-                "subjects": _lists(self.subjects.frame["subject"], subjects),
-                "counties": _lists(places.counties()["county"], counties),
-                "points": self._points(numbers, home, years, counties),
-                "groups": _names(groups),
-                "service_years": years,
+                "school": self.school_codes.gather(home),
+                "subject": self.subject_codes.gather(subjects[0]),
+                "service_years": years * terms.POINTS_PER_POINT,
                 "birth_date": self._birth_dates(numbers, years),
-                "choices": self._choices(numbers, level, counties, groups),
+                "subjects": _coded_lists(self.subject_codes, subjects),
+                "counties": _coded_lists(self.county_codes, counties),
+                "points": _points_lists(points, counties),
+                "groups": _names(groups),
+                "choices": self._choices(
+                    numbers, level, counties, groups["indigenous"]
+                ),
+                "home_points": points.shared,
             }
         )
 
     def _service_years(self, numbers: Int64Array) -> Int64Array:
-        urns = Urns.rows(_SERVICE_WEIGHTS)
         one = np.zeros_like(numbers)
-        return urns.draw(self.draws, "service years", numbers, one)
+        return _SERVICE.draw(self.draws, "service years", numbers, one)
 
     def _birth_dates(self, numbers: Int64Array, service_years: Int64Array) -> pl.Series:
         later = self.draws.numbers("later start", numbers, _LATER_STARTS)
@@ -111,7 +128,7 @@ class Population:
         def lot(group: str) -> Int64Array:
             return self.draws.numbers(f"in {group}", numbers, 100)
 
-        at_home = self.schools.tagged("indigenous")[home]
+        at_home = self.schools.indigenous[home]
         percent = np.where(at_home, _INDIGENOUS_PERCENT_AT_HOME, _INDIGENOUS_PERCENT)
         return {
             "indigenous": lot("indigenous") < percent,
@@ -120,14 +137,8 @@ class Population:
         }
 
     def _points(
-        self,
-        numbers: Int64Array,
-        home: Int64Array,
-        service_years: Int64Array,
-        counties: Sequence[Int64Array],
-    ) -> pl.Series:
-        """Return one total per county: the items shared, and the reason for it."""
-
+        self, numbers: Int64Array, home: Int64Array, service_years: Int64Array
+    ) -> _Points:
         def lot(item: str, below: int) -> Int64Array:
             return self.draws.numbers(item, numbers, below)
 
@@ -139,39 +150,35 @@ class Population:
             + np.minimum(away * _REMOTE_STEP, _REMOTE_MOST)
             + lot("studies", _STUDY_STEPS) * _STUDY_STEP
         )
-        totals = pl.DataFrame(
-            {
-                side: shared + _REASON[lot(f"reason of {side}", len(_REASON))]
-                for side in ("first", "second")
-            }
-        ).select(decimal_text(pl.all()))
-        has_second = pl.Series(counties[1] != NONE)
-        second = pl.when(has_second).then("second")
-        return totals.select(_without_nulls("first", second)).to_series()
+        first, second = (
+            shared + _REASON[lot(f"reason of {side}", len(_REASON))]
+            for side in ("first", "second")
+        )
+        return _Points(shared, first, second)
 
     def _choices(
         self,
         numbers: Int64Array,
         level: Int64Array,
         counties: Sequence[Int64Array],
-        groups: Mapping[str, Mask],
+        indigenous: Mask,
     ) -> pl.Series:
         first, second = counties
         wished = [
             self.schools.group(level, county)
             for county in (first, np.where(second == NONE, first, second))
         ]
-        teacher, school = choices(self.wanted, numbers, wished, groups["indigenous"])
-        lists = pl.DataFrame(
-            {"teacher": teacher, "school": self.schools.frame["school"].gather(school)}
-        ).group_by("teacher", maintain_order=True)
-        return lists.agg("school")["school"]
+        teacher, school = choices(self.draws, self.wanted, numbers, wished, indigenous)
+        lengths = np.bincount(teacher, minlength=len(numbers))
+        return lists(self.school_codes.gather(school), lengths)
 
 
-def draw_levels(schools: Schools, purpose: str, at: Int64Array) -> Int64Array:
-    """Return a level for each place, by its place in schools.levels."""
-    shares = Urns.rows([LEVEL_SHARES[level] for level in schools.levels])
-    return shares.draw(schools.draws, purpose, at, np.zeros_like(at))
+class _Points(NamedTuple):
+    """Points in hundredths: the items shared, and with the reason of each county."""
+
+    shared: Int64Array
+    first: Int64Array
+    second: Int64Array
 
 
 def _ids(numbers: Int64Array, width: int) -> pl.Series:
@@ -179,27 +186,26 @@ def _ids(numbers: Int64Array, width: int) -> pl.Series:
     return "T" + digits
 
 
-def _lists(codes: pl.Series, columns: Sequence[Int64Array]) -> pl.Series:
+def _coded_lists(codes: pl.Series, columns: Sequence[Int64Array]) -> pl.Series:
     """Return lists of codes; each array holds the rows of one place in the lists."""
-    with_none = codes.extend_constant(None, 1)  # NONE is its last row
-    n = len(codes)
-    frame = pl.DataFrame(
-        {
-            str(place): with_none.gather(np.where(rows == NONE, n, rows))
-            for place, rows in enumerate(columns)
-        }
-    )
-    return frame.select(_without_nulls(pl.all())).to_series()
+    rows = np.stack(columns, axis=1)
+    there = rows != NONE
+    return lists(codes.gather(rows[there]), there.sum(axis=1))
+
+
+def _points_lists(points: _Points, counties: Sequence[Int64Array]) -> pl.Series:
+    """Return the points for each wish county there is."""
+    there = np.stack(counties, axis=1) != NONE
+    totals = np.stack((points.first, points.second), axis=1)
+    return lists(pl.Series(totals[there]), there.sum(axis=1))
 
 
 def _names(masks: Mapping[str, Mask]) -> pl.Series:
     """Return the lists of the names whose mask holds."""
-    frame = pl.DataFrame(dict(masks))
-    names = [pl.when(name).then(pl.lit(name)) for name in masks]
-    lists = _without_nulls(*names).alias("names")
-    filled = pl.when(pl.col("names").list.len() > 0).then("names")
-    return frame.select(lists).select(filled).to_series()
-
-
-def _without_nulls(*columns: str | pl.Expr) -> pl.Expr:
-    return pl.concat_list(*columns).list.drop_nulls()
+    there = np.stack(tuple(masks.values()), axis=1)
+    powers = 1 << np.arange(len(masks))
+    lists_of = [
+        [name for name, power in zip(masks, powers, strict=True) if number & power]
+        for number in range(1 << len(masks))
+    ]
+    return pl.Series(lists_of, dtype=pl.List(pl.String)).gather(there @ powers)

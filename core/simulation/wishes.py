@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from jiepin.core import errors
+from jiepin.core.kernels import drawing
 from jiepin.core.simulation import places
 from jiepin.core.simulation.draws import Draws, Int64Array, Mask, Urns
 from jiepin.core.simulation.schools import Schools, Wanted
@@ -50,7 +51,6 @@ _FACES = np.array([0, 0, 1, 1, 2, 3])
 class Counties:
     """Urns of wish counties, by level, home county and, for the second, the first."""
 
-    draws: Draws
     first: Urns
     second: Urns
 
@@ -67,23 +67,19 @@ class Counties:
         near = np.where(region[:, None] == region, _SAME_REGION, 1)
         second = weight[:, :, None, :] * np.where(np.eye(n, dtype=np.bool_), 0, near)
         _refuse_one_county(schools, n_schools.reshape(-1, n))
-        return cls(
-            schools.draws,
-            Urns.rows(weight.reshape(-1, n)),
-            Urns.rows(second.reshape(-1, n)),
-        )
+        return cls(Urns.rows(weight.reshape(-1, n)), Urns.rows(second.reshape(-1, n)))
 
-    def draw(self, at: Int64Array, group: Int64Array) -> tuple[Int64Array, Int64Array]:
+    def draw(
+        self, draws: Draws, at: Int64Array, group: Int64Array
+    ) -> tuple[Int64Array, Int64Array]:
         """Return the first and the second wish county of teachers of these groups."""
         n = places.counties().height
-        first = self.first.draw(self.draws, "first county", at, group) % n
+        first = self.first.draw(draws, "first county", at, group) % n
         urn = group * n + first
         second = np.full_like(first, NONE)
-        two = self.draws.numbers("one county", at, 100) >= _ONE_COUNTY_PERCENT
+        two = draws.numbers("one county", at, 100) >= _ONE_COUNTY_PERCENT
         two &= self.second.totals[urn] > 0
-        second[two] = (
-            self.second.draw(self.draws, "second county", at[two], urn[two]) % n
-        )
+        second[two] = self.second.draw(draws, "second county", at[two], urn[two]) % n
         return first, second
 
 
@@ -101,7 +97,6 @@ def _refuse_one_county(schools: Schools, n_schools: npt.NDArray[np.intp]) -> Non
 class Subjects:
     """Urns of subjects: by level, by the first subject, by the first two."""
 
-    draws: Draws
     frame: pl.DataFrame
     first: Urns
     second: Urns
@@ -120,35 +115,40 @@ class Subjects:
         second = np.where(other, akin * share, 0)
         third = np.where(other[None, :, :], second[:, None, :], 0)
         return cls(
-            schools.draws,
             frame.select("subject", "name", "level"),
             Urns.rows(np.where(of_level, share, 0)),
             Urns.rows(second),
             Urns.rows(third.reshape(-1, n)),
         )
 
-    def draw_first(self, purpose: str, at: Int64Array, level: Int64Array) -> Int64Array:
+    def draw_first(
+        self, draws: Draws, purpose: str, at: Int64Array, level: Int64Array
+    ) -> Int64Array:
         """Return a subject of each level, by row of `frame`."""
-        return self.first.draw(self.draws, purpose, at, level) % self.frame.height
+        return self.first.draw(draws, purpose, at, level) % self.frame.height
 
-    def draw(self, at: Int64Array, level: Int64Array) -> list[Int64Array]:
+    def draw(self, draws: Draws, at: Int64Array, level: Int64Array) -> list[Int64Array]:
         """Return first, second and third subjects, NONE where there is none."""
         n = self.frame.height
-        lot = self.draws.numbers("subjects", at, len(_N_SUBJECTS))
+        lot = draws.numbers("subjects", at, len(_N_SUBJECTS))
         n_subjects = np.array(_N_SUBJECTS)[lot]
-        first = self.draw_first("subject", at, level)
+        first = self.draw_first(draws, "subject", at, level)
         second, third = np.full_like(first, NONE), np.full_like(first, NONE)
         more = n_subjects > 1
-        drawn = self.second.draw(self.draws, "second subject", at[more], first[more])
+        drawn = self.second.draw(draws, "second subject", at[more], first[more])
         second[more] = drawn % n
         more = n_subjects > 2
         pair = first[more] * n + second[more]
-        third[more] = self.third.draw(self.draws, "third subject", at[more], pair) % n
+        third[more] = self.third.draw(draws, "third subject", at[more], pair) % n
         return [first, second, third]
 
 
 def choices(
-    wanted: Wanted, at: Int64Array, groups: list[Int64Array], indigenous: Mask
+    draws: Draws,
+    wanted: Wanted,
+    at: Int64Array,
+    groups: list[Int64Array],
+    indigenous: Mask,
 ) -> tuple[Int64Array, Int64Array]:
     """Return whose each choice is, and the school, in the order of the lists.
 
@@ -156,14 +156,16 @@ def choices(
     first and in the second wish county. Those where `indigenous` holds put down
     indigenous schools above all. The first array holds places in `at`, rising.
     """
-    draws = wanted.schools.draws
     teacher, place = _blank_lists(draws, at)
     draw_at = at[teacher] * _MOST + place
-    urns = _urns(wanted, at, groups, indigenous)
+    urns = _urns(draws, wanted, at, groups, indigenous)
     face = draws.numbers("choice from", draw_at, len(_FACES))
     urn = urns[_FACES[face], teacher]
-    school = wanted.draw("choice", draw_at, urn)
-    fresh = pl.Series(teacher * len(wanted.schools) + school).is_first_distinct()
+    school = wanted.draw(draws, "choice", draw_at, urn)
+    last_owner = np.full(len(wanted.schools), NONE, dtype=np.int64)
+    fresh = np.empty(len(school), dtype=np.uint8)
+    drawing.mark_fresh(teacher, school, last_owner, fresh)
+    fresh = fresh.view(np.bool_)
     return teacher[fresh], school[fresh]
 
 
@@ -179,12 +181,16 @@ def _blank_lists(draws: Draws, at: Int64Array) -> tuple[Int64Array, Int64Array]:
 
 
 def _urns(
-    wanted: Wanted, at: Int64Array, groups: list[Int64Array], indigenous: Mask
+    draws: Draws,
+    wanted: Wanted,
+    at: Int64Array,
+    groups: list[Int64Array],
+    indigenous: Mask,
 ) -> Int64Array:
     """Return the four urns each teacher draws schools from, shape (4, n_teachers)."""
     rows = []
     for group, purpose in zip(groups, ("first town", "second town"), strict=True):
-        home_town = wanted.draw(purpose, at, group)
+        home_town = wanted.draw(draws, purpose, at, group)
         around = np.where(indigenous, wanted.indigenous(group), group)
         rows += [wanted.near(home_town), around]
     return np.stack(rows)
