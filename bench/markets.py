@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from jiepin.core import Round
+from jiepin.core import Round, Rules
 from jiepin.core.kernels.encode import Forms, Lists
 from jiepin.core.market import Encoded, Homes, Market, count_claims, lay_out
 from jiepin.core.simulation.uniform import Shape
@@ -42,11 +42,20 @@ def union_of_markets(n_parts: int, n_applicants: int, seed: int = 0) -> Market:
 
 
 def encoded(market: Market) -> Encoded:
-    """Return a market as `staged.run` takes it, of a round without tables."""
-    nothing = pl.DataFrame()
-    indices = np.empty(0, dtype=np.int32)
-    round_ = Round(nothing, nothing, nothing, nothing)
-    return Encoded(market, round_, np.empty(0, np.int64), indices, indices, indices)
+    """Return a market as mechanisms take it: schools without tags, one per position."""
+    tags = pl.Series([[""]], dtype=pl.List(pl.String))
+    schools = pl.DataFrame({"tags": tags.new_from_index(0, market.n_positions)})
+    nothing, no_rows = pl.DataFrame(), np.empty(0, dtype=np.int32)
+    return Encoded(
+        market=market,
+        round_=Round(schools, nothing, nothing, nothing),
+        by_id=np.empty(0, dtype=np.int64),
+        row_of=no_rows,
+        school_of=np.arange(market.n_positions, dtype=np.int32),
+        subject_of=no_rows,
+        rules=Rules("none", ()),
+        seed=0,
+    )
 
 
 def wishes_in_order(market: Market) -> npt.NDArray[np.int32]:

@@ -21,9 +21,8 @@ from functools import partial
 
 import markets
 import numpy as np
-import polars as pl
 
-from jiepin.core import Round, Rules, terms
+from jiepin.core import Rules, terms
 from jiepin.core.market import Encoded, Market
 from jiepin.core.mechanisms import (
     circulation,
@@ -39,23 +38,6 @@ LIMIT = 120
 Solved = tuple[int, float]  # how many moved, seconds
 
 
-def encoded(market: Market) -> Encoded:
-    """Return a market of schools without tags, one per position."""
-    tags = pl.Series([[""]], dtype=pl.List(pl.String))
-    schools = pl.DataFrame({"tags": tags.new_from_index(0, market.n_positions)})
-    nothing = pl.DataFrame()
-    place = np.arange(market.n_positions, dtype=np.int32)
-    no_rows = np.empty(0, dtype=np.int32)
-    return Encoded(
-        market=market,
-        round_=Round(schools, nothing, nothing, nothing),
-        by_id=np.empty(0, dtype=np.int64),
-        row_of=no_rows,
-        school_of=place,
-        subject_of=no_rows,
-    )
-
-
 def exchanges_up_to(size: int) -> Rules:
     """Return rules of exchanges of two, three and so on."""
     stages = [Stage(str(k), terms.EXCHANGE, k) for k in range(2, size + 1)]
@@ -64,8 +46,8 @@ def exchanges_up_to(size: int) -> Rules:
 
 def timed(run: Callable[[Encoded], int], market: Market) -> Solved:
     """Return how many moved, and the seconds of the second run after a small one."""
-    run(encoded(markets.exchange_market(300)))
-    given = encoded(market)
+    run(markets.encoded(markets.exchange_market(300)))
+    given = markets.encoded(market)
     _ = given.swap_only
     start = time.process_time()
     moved = run(given)

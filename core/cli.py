@@ -41,6 +41,7 @@ from jiepin.core.report.figures import figures
 from jiepin.core.round import Round
 from jiepin.core.rules import PRESETS, Rules
 from jiepin.core.simulation import page as simulation_page
+from jiepin.core.simulation import runner as simulation_runner
 from jiepin.core.simulation.population import generate
 from jiepin.core.simulation.results import RESULTS
 from jiepin.core.simulation.runner import Interrupted, simulate
@@ -157,9 +158,8 @@ def solve_command(
 def _options(mechanism: str, wanted: Mapping[str, Any]) -> Options | None:
     """Return what an optimum is asked for; refuse it of any other mechanism."""
     given = {name: value for name, value in wanted.items() if value is not None}
-    options = Options(**given) if given or mechanism == terms.OPTIMUM else None
-    check_mechanism(mechanism, options)
-    return options
+    check_mechanism(mechanism, Options() if given else None)
+    return Options(**given) if mechanism == terms.OPTIMUM else None
 
 
 def _note_idle_stages(round_: Round, rules: Rules) -> None:
@@ -358,11 +358,17 @@ def simulate_command(
     if workers is not None and scheduler is not None:
         raise click.UsageError("--workers and --scheduler exclude each other")
     scenario = Scenario.load(scenario_file)
+    simulation_runner.check(out, scenario)
+    reported = _can_report_simulation()
     try:
+        if scheduler is None:  # the workers would compile all at the same time
+            for case in scenario.cases:
+                _make_ready(1, case.mechanism, case.options)
         with _stopped_by_system(), _progress(quiet, progress) as report:
             told = None if report is None else partial(report, "simulate")
             simulate(scenario, out, workers, scheduler, told)
-            _report_simulation(out, scenario)
+            if reported:
+                simulation_page.write(out, scenario)
     except Interrupted as stopped:
         notes.print(
             f"已停止，完成 {stopped.done:,} / {stopped.replications:,} 次；"
@@ -380,16 +386,19 @@ def simulate_command(
     return DONE
 
 
-def _report_simulation(folder: Path, scenario: Scenario) -> None:
-    """Write the report; without the packages for it the results are all the same."""
+def _can_report_simulation() -> bool:
+    """Say before a long run if it will end without a report."""
     try:
-        simulation_page.write(folder, scenario)
+        simulation_page.check_packages()
     except errors.NotInstalled as missing:
         notes.print(
-            f"沒有製作報告；結果在 {RESULTS}，裝好後以同一指令製作。\n"
-            f"No report: {RESULTS} is there, the same command makes the report later.\n"
-            f"{missing}"
+            f"{missing}\n"
+            f"不會有報告：照樣計算，結果寫入 {RESULTS}；裝好後以同一指令製作報告。\n"
+            f"There will be no report: the results go to {RESULTS} all the same, and "
+            "once the package is there the same command makes the report."
         )
+        return False
+    return True
 
 
 @contextmanager

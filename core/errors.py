@@ -38,7 +38,8 @@ JiepinError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 
 MAX_SHOWN = 100  # problems of one folder that are listed; the rest is a count
 
@@ -526,6 +527,13 @@ class NotInstalled(Refusal):
     def of(cls, error: ImportError, extra: str) -> NotInstalled:
         """Say which package is missing, and with which extra it comes."""
         return cls(f"no package {error.name!r}: pip install 'jiepin[{extra}]'")
+
+    @classmethod
+    def check(cls, packages: Iterable[str], extra: str) -> None:
+        """Raise it for the first of these packages that is missing; import none."""
+        for package in packages:
+            if find_spec(package) is None:
+                raise cls.of(ModuleNotFoundError(name=package), extra)
 
 
 class UnknownColumnsWarning(UserWarning):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -55,10 +55,6 @@ class Market(NamedTuple):
         return len(self.claim_order)
 
 
-def _no_points() -> npt.NDArray[np.int64]:
-    return np.empty(0, dtype=np.int64)
-
-
 @dataclass(frozen=True)
 class Encoded:
     """A market together with the round its indices stand for."""
@@ -69,10 +65,8 @@ class Encoded:
     row_of: IndexArray  # applicant -> row of round_.teachers
     school_of: IndexArray  # position -> row of round_.schools
     subject_of: IndexArray  # position -> row of round_.subjects
-    # hundredths, shape (n_claims,): of the claims in claim order
-    points_in_order: npt.NDArray[np.int64] = field(default_factory=_no_points)
-    tie_break: tuple[str, ...] = ()
-    seed: int = 0  # of the lottery
+    rules: Rules
+    seed: int  # of the lottery
 
     @cached_property
     def swap_only(self) -> FlagArray:
@@ -122,19 +116,22 @@ class Encoded:
         compares with that of a claim for i's home position. Shapes (n_claims,) and
         (n_applicants,).
         """
-        market = self.market
-        claimed_by = self.row_of[market.graph.holder_of[market.claim_order]]
+        # points are worked out once more here: most who encode need none
+        id_order = self.row_of[self.by_id]
+        forms = _forms(self.round_, self.rules, Homes.of(self.round_, id_order))
+        claims, n_claims = count_claims(forms, Workers()), self.market.n_claims
         order = _rank_claims(
             self.round_.teachers,
-            np.concatenate([claimed_by, self.row_of]),
-            np.concatenate([self.points_in_order, self.home_points]),
-            self.row_of[self.by_id],
-            self.tie_break,
+            np.concatenate([claims.row, self.row_of]),
+            np.concatenate([claims.points, self.home_points]),
+            id_order,
+            self.rules.tie_break,
             self.seed,
         )
         rank = np.empty(len(order), dtype=np.int32)
         rank[order] = np.arange(len(order), dtype=np.int32)
-        return rank[market.rank_of], rank[market.n_claims :]
+        in_claim_order = np.sort(rank[:n_claims])
+        return in_claim_order[self.market.rank_of], rank[n_claims:]
 
 
 def encode(
@@ -158,14 +155,7 @@ def encode(
     # UTF-8 bytes, by which Polars compares, sort as code points do
     id_order = round_.teachers["teacher_id"].arg_sort().to_numpy()
     homes = Homes.of(round_, id_order)
-    county = round_.schools["county"]
-    forms = Forms(
-        lists=_lists(round_.teachers),
-        home_of=homes.home_of_row,
-        position_at=homes.position_at,
-        county_of_school=checks.index_of(checks.Codes.of(county).encode(county)),
-        best=rules.priority == terms.BEST,
-    )
+    forms = _forms(round_, rules, homes)
     claims = count_claims(forms, workers)
     order = _rank_claims(
         round_.teachers, claims.row, claims.points, id_order, rules.tie_break, seed
@@ -177,8 +167,7 @@ def encode(
         row_of=homes.row_of,
         school_of=homes.school_of,
         subject_of=homes.subject_of,
-        points_in_order=claims.points[order],
-        tie_break=rules.tie_break,
+        rules=rules,
         seed=seed,
     )
 
@@ -248,6 +237,17 @@ def _starts(lengths: npt.NDArray[np.integer]) -> IndexArray:
     starts = np.zeros(len(lengths) + 1, dtype=np.int32)
     np.cumsum(lengths, out=starts[1:])
     return starts
+
+
+def _forms(round_: Round, rules: Rules, homes: Homes) -> Forms:
+    county = round_.schools["county"]
+    return Forms(
+        lists=_lists(round_.teachers),
+        home_of=homes.home_of_row,
+        position_at=homes.position_at,
+        county_of_school=checks.index_of(checks.Codes.of(county).encode(county)),
+        best=rules.priority == terms.BEST,
+    )
 
 
 def _lists(teachers: pl.DataFrame) -> Lists:

@@ -22,15 +22,17 @@ class Options:
                "rank"    whoever has the most points moves if that is possible, then
                          whoever comes next, and so on; then as "moves"
     keep       "staged": whoever the rules place moves to that wish or a better one
-    effort     how long to search where an exact answer is out of reach: rounds of
-               work, not seconds, so that every machine gives the same answer
+    effort     with a max_size, how long to search where an exact answer is out of
+               reach: rounds of work, not seconds, so that every machine gives the
+               same answer
 
     Raises BadArgument when the options do not go together.
 
     >>> from jiepin.core.options import Options
     >>> Options(max_size=1)
     Traceback (most recent call last):
-    jiepin.core.errors.BadArgument: max_size 1; expected 0 or a number from 2 to 10
+    jiepin.core.errors.BadArgument: 參數不合規定。
+        max_size 1; expected 0 or a number from 2 to 10
     """
 
     max_size: int = 0
@@ -58,6 +60,11 @@ class Options:
             raise errors.BadArgument(f"keep {self.keep!r}; expected {terms.STAGED!r}")
         if self.effort < 1:
             raise errors.BadArgument(f"effort {self.effort}; expected 1 or more")
+        if self.effort > 1 and not self.max_size:
+            raise errors.BadArgument(
+                f"effort {self.effort} without a max_size; expected no effort, the "
+                "answer is exact, or a max_size"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as a table that a JSON file understands."""

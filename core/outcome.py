@@ -21,6 +21,14 @@ ASSIGNMENTS = "assignments.csv"
 EXCHANGES = "exchanges.csv"
 SUMMARY = "summary.json"
 FILES = (ASSIGNMENTS, EXCHANGES, SUMMARY)
+COUNTED = (
+    "teachers",
+    "moved",
+    "bound",
+    "gap",
+    "moved_per_stage",
+    "moved_per_choice",
+)
 
 ASSIGNMENT_SCHEMA: Mapping[str, Any] = {
     "teacher_id": pl.String,
@@ -53,6 +61,8 @@ class Outcome:
                  stage
     options      what an optimum was asked for; None for other mechanisms
     bound        nobody could move more than so many; None where nothing is proved
+    told         the entries of a summary that was read which `counted` gives too;
+                 None where no summary was read
     """
 
     rules: Rules
@@ -66,6 +76,7 @@ class Outcome:
     mechanism: str = terms.STAGED
     options: Options | None = None
     bound: int | None = None
+    told: Mapping[str, Any] | None = None
 
     @property
     def gap(self) -> float | None:
@@ -95,6 +106,18 @@ class Outcome:
         """Return how many moved to their first choice, their second, and so on."""
         return dict(self.moves.group_by("choice").len().sort("choice").iter_rows())
 
+    def counted(self) -> dict[str, Any]:
+        """Return the entries of the summary that the tables and the bound decide."""
+        proved = {} if self.bound is None else {"bound": self.bound, "gap": self.gap}
+        choices = self.moved_per_choice()
+        return {
+            "teachers": self.assignments.height,
+            "moved": self.moves.height,
+            **proved,
+            "moved_per_stage": self.moved_per_stage(),
+            "moved_per_choice": {str(choice): n for choice, n in choices.items()},
+        }
+
     def check_teachers(self, teacher_ids: Sequence[str]) -> None:
         """Raise BadResult unless there is one row for each of these, in this order."""
         if self.assignments["teacher_id"].to_list() != list(teacher_ids):
@@ -119,7 +142,6 @@ class Outcome:
             (target / SUMMARY).write_text(text + "\n", "utf-8")
 
     def _summary(self, seconds: Mapping[str, float]) -> dict[str, Any]:
-        proved = {} if self.bound is None else {"bound": self.bound, "gap": self.gap}
         options = {} if self.options is None else {"options": self.options.to_dict()}
         return {
             "mechanism": self.mechanism,
@@ -128,11 +150,7 @@ class Outcome:
             "seed": self.seed,
             "version": self.version,
             "inputs": dict(self.digests),
-            "teachers": self.assignments.height,
-            "moved": self.moves.height,
-            **proved,
-            "moved_per_stage": self.moved_per_stage(),
-            "moved_per_choice": self.moved_per_choice(),
+            **self.counted(),
             "seconds": {phase: round(value, 6) for phase, value in seconds.items()},
             "peak_memory": self.peak_memory,
         }
@@ -155,6 +173,7 @@ class Outcome:
                 mechanism=str(summary.get("mechanism", terms.STAGED)),
                 options=_options(summary),
                 bound=None if (bound := summary.get("bound")) is None else int(bound),
+                told={key: summary[key] for key in COUNTED if key in summary},
             )
         except (errors.BadRules, errors.BadArgument) as error:
             raise errors.BadResult(f"{path}: {error}") from None

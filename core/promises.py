@@ -483,6 +483,7 @@ def _teacher_optimal_block_exchange(plan: Plan) -> None:
 
 def _one_sided_block_exchange(plan: Plan) -> None:
     if _has_home_points(plan):
+        _check_no_new_complaint(plan)
         _check_no_blocking_exchange(plan, one_sided=True)
 
 
@@ -518,6 +519,24 @@ def _check_seats_went_up(plan: Plan) -> None:
             if is_ > was:
                 place = plan.plain.place(position)
                 plan.add(v.SeatWentDown(place, *plan.names((holder, other))))
+
+
+def _check_no_new_complaint(plan: Plan) -> None:
+    """Who outranks one at a position he envies outranked one there before as well."""
+    before, now = _last_at(plan, plan.holders), _last_at(plan, plan.there)
+    for i in plan.everyone:
+        for position in plan.envied[i]:
+            own = plan.key(i, position), i
+            last = now.get(position, own)
+            if last > own >= before.get(position, own):
+                wished, ended = map(plan.plain.place, (position, plan.after[i]))
+                names = plan.plain.ids[i], plan.plain.ids[last[1]]
+                plan.add(v.JustifiedEnvy(names[0], wished, ended, names[1]))
+
+
+def _last_at(plan: Plan, there: Mapping[int, list[int]]) -> dict[int, tuple[Key, int]]:
+    """Return who comes last of those at each position, and the key of that one."""
+    return {p: max((plan.key(i, p), i) for i in people) for p, people in there.items()}
 
 
 def _check_no_blocking_exchange(plan: Plan, one_sided: bool) -> None:
@@ -574,7 +593,10 @@ def _optimum(plan: Plan, limits: Limits) -> Iterator[Unproved]:
     if plan.options.max_size:
         _check_bounded(plan)
         yield Unproved(BOUND, plan.bound or 0)
-    elif plan.options.objective == "rank":
+        return
+    if plan.options.objective != "moves":
+        yield Unproved(BOUND, plan.bound or 0)
+    if plan.options.objective == "rank":
         yield Unproved(RANK, n_moved)
     elif placed is not None:
         _check_best(plan, placed)

@@ -52,7 +52,9 @@ def solve(
     order of rows. `report` is called now and then with stage, claims done and in all.
     Another mechanism than the staged one takes from the rules who comes first and what
     may be wished, not the stages. Raises BadRound when a teacher wishes more than the
-    limits of the rules allow, BadArgument for an unknown mechanism.
+    limits of the rules allow, BadArgument for an unknown mechanism or options that it
+    does not take, NoHomePoints when a block exchange lacks the points at home,
+    NotInstalled when an optimum lacks its solvers.
 
     >>> from jiepin.core import Round, Rules
     >>> round_ = Round.read("fixtures/rounds/mutual")
@@ -65,6 +67,8 @@ def solve(
     with Workers(threads) as workers:
         encoded = encode(round_, rules, seed, workers)
     encoded_at = time.perf_counter()
+    if mechanism == terms.OPTIMUM:
+        options = options or Options()
     moves = clear(encoded, rules, threads, report, mechanism, options)
     solved_at = time.perf_counter()
     names = stage_names(rules, mechanism)

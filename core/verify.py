@@ -9,6 +9,7 @@ not make everything after it look false.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ import polars as pl
 from jiepin.core import errors, promises, terms
 from jiepin.core import violations as v
 from jiepin.core.options import Options
-from jiepin.core.outcome import Outcome
+from jiepin.core.outcome import COUNTED, Outcome
 from jiepin.core.plain import (
     Claim,
     ExchangeGraph,
@@ -127,6 +128,7 @@ def verify(
     """
     found = _Findings()
     _check_digests(round_.digests, outcome.digests, found)
+    _check_summary(outcome, found)
     _check_limits(round_, outcome.rules.limits, found)
     plain = PlainRound.of(round_, outcome.rules, outcome.seed)
     limits = (most_wishes, most_steps)
@@ -208,6 +210,29 @@ def _check_digests(
             found.add(v.InputExtra(file))
         elif now[file] != then[file]:
             found.add(v.InputChanged(file))
+
+
+def _check_summary(outcome: Outcome, found: _Findings) -> None:
+    """Hold what the summary tells against the tables and the mechanism."""
+    best = outcome.mechanism == terms.OPTIMUM
+    if (outcome.bound is not None) != best:
+        stated = "a number" if best else None
+        found.add(v.SummaryDisagrees("bound", _json(outcome.bound), _json(stated)))
+    if outcome.options is not None and not best:
+        options = _json(outcome.options.to_dict())
+        found.add(v.SummaryDisagrees("options", options, None))
+    if outcome.told is None:
+        return
+    counted = outcome.counted()
+    for entry in COUNTED:
+        told, expected = outcome.told.get(entry), counted.get(entry)
+        if _json(told) != _json(expected):
+            found.add(v.SummaryDisagrees(entry, _json(told), _json(expected)))
+
+
+def _json(value: object) -> str | None:
+    """Return a value as the summary writes it; None for an entry that is not there."""
+    return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _check_limits(round_: Round, limits: Limits, found: _Findings) -> None:
@@ -471,7 +496,7 @@ class _Exchanges:
                 self.add(v.ChainBroken(number, ids[member], ids[following]))
         times = Counter(homes[member] for member in members)
         for home in sorted(times):
-            if times[home] > 1 and self.in_turn:
+            if times[home] > 1:
                 self.add(v.SameHome(number, self.plain.place(home)))
 
     def whole(

@@ -2,6 +2,7 @@
 
 Violation
 ├── FileViolation      InputChanged InputMissing InputExtra   (digest mismatch)
+│                      SummaryDisagrees
 ├── RowViolation       RowMissing UnknownTeacherRow RowTwice RowsOutOfOrder
 │                      LimitExceeded
 ├── MoveViolation      MovedTwice UnknownStage NotAtHome NotAWish WrongSubject
@@ -98,6 +99,17 @@ class InputExtra(FileViolation):
     file: str
     zh = "輸入檔 {file} 未列於作業紀錄。"
     en = "Input file {file} was not there when the round was solved."
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryDisagrees(FileViolation):
+    """The summary says something else than the tables or the mechanism."""
+
+    entry: str
+    found: str | None
+    expected: str | None
+    zh = "summary.json 的 {entry} 為 {found}，依結果應為 {expected}。"
+    en = "summary.json says {found} for {entry}; by the result it is {expected}."
 
 
 class RowViolation(Violation):

@@ -20,6 +20,9 @@ SETTINGS = {
 }
 
 
+WORKER_SETTINGS = {"POLARS_MAX_THREADS": "1"}  # as docs/cluster.md has it
+
+
 class LocalCluster:
     """A scheduler; workers come with `worker` and go with `kill`."""
 
@@ -40,7 +43,8 @@ class LocalCluster:
         words = ("--nthreads", "1", "--no-nanny", "--memory-limit", "0")
         words += ("--local-directory", str(self.folder / f"{len(self.processes)}"))
         path = os.pathsep.join(filter(None, (first_on_path, str(TESTS))))
-        process = self._start("worker", self.address, *words, PYTHONPATH=path)
+        settings = {**WORKER_SETTINGS, "PYTHONPATH": path}
+        process = self._start("worker", self.address, *words, **settings)
         self.workers.append(process)
         return process
 

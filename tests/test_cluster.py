@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dask_cluster import LocalCluster, local_cluster
+from dask_cluster import TESTS, WORKER_SETTINGS, LocalCluster, local_cluster
 from invented_jobs import (
     Question,
     TellsWhenLoaded,
     dies_at_0,
     fails_at_3,
+    prints_in_one_thread,
     slow,
     whole_table,
 )
@@ -53,15 +55,15 @@ def test_the_same_bytes_when_a_worker_is_killed_in_the_middle(
     dask.have(2)
     victim = dask.workers[0]
 
-    def kill_at_10(done: int, _of: int) -> None:
-        if done > 10 and victim.poll() is None:
+    def kill_at_5(done: int, _of: int) -> None:
+        if done > 5 and victim.poll() is None:
             victim.kill()
             victim.wait()
             dask.worker()
 
-    done = run(slow, tmp_path / "out", 60, dask.address, kill_at_10)
+    done = run(slow, tmp_path / "out", 30, dask.address, kill_at_5)
     assert victim.returncode == -9
-    assert done == whole_table(60)
+    assert done == whole_table(30)
 
 
 def test_the_job_is_sent_once_to_each_worker(
@@ -100,6 +102,35 @@ def test_workers_of_another_version_are_refused_before_anything_starts(
     worker.wait()
 
 
+def test_workers_of_another_checkout_are_refused_too(
+    dask: LocalCluster, tmp_path: Path
+) -> None:
+    copy = tmp_path / "jiepin" / "core"
+    leave = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(errors.__file__).parent, copy, ignore=leave)
+    with (copy / "market.py").open("a") as changed:
+        changed.write("# as in a later revision\n")
+    dask.have(2)
+    worker = dask.worker(str(tmp_path))
+    dask.have(3)
+    with pytest.raises(errors.BadScheduler, match=r"has other source files of jiepin"):
+        run(slow, tmp_path / "out", 8, dask.address)
+    assert not (tmp_path / "out").exists()
+    worker.kill()
+    worker.wait()
+
+
+def test_workers_as_the_documents_start_them_use_one_thread(
+    dask: LocalCluster, tmp_path: Path
+) -> None:
+    words = (TESTS.parent / "docs" / "cluster.md").read_text("utf-8")
+    settings = " ".join(f"{key}={value}" for key, value in WORKER_SETTINGS.items())
+    assert f"\n{settings} dask worker " in words
+    dask.have(2)
+    done = run(prints_in_one_thread, tmp_path / "out", 4, dask.address)
+    assert done == whole_table(4)
+
+
 def test_a_replication_that_kills_its_worker_is_named(
     dask: LocalCluster, tmp_path: Path
 ) -> None:
@@ -129,8 +160,10 @@ def test_a_scheduler_that_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clusters, "_ANSWER_SECONDS", 0.3)
-    for address in ("tcp://127.0.0.1:9", "nonsense://127.0.0.1:9"):
-        with pytest.raises(errors.BadScheduler, match="no answer from"):
+    with pytest.raises(errors.BadScheduler, match=r"no answer from .*connect to"):
+        run(slow, tmp_path / "out", 8, "tcp://127.0.0.1:9")
+    for address in ("127.0.0.1", "nonsense://127.0.0.1:9", "tcp://", ""):
+        with pytest.raises(errors.BadScheduler, match="this is no address"):
             run(slow, tmp_path / "out", 8, address)
     assert os.listdir(tmp_path) == []
 

@@ -318,6 +318,16 @@ def test_the_optimum_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None
     assert calls == [terms.OPTIMUM]
 
 
+def test_what_an_optimum_proves(round_: Round) -> None:
+    rules = Rules.load("taiwan-110")
+    staged = situation_of(round_, solve(round_, rules))
+    assert measure(staged, ["bound", "gap"]) == []
+    best = replace(solve(round_, rules, mechanism=terms.OPTIMUM), bound=8)
+    moved = best.moves.height
+    rows = measure(situation_of(round_, best), ["bound", "gap"])
+    assert rows == [("bound", "", 8), ("gap", "", (8 - moved) / 8)]
+
+
 def test_nobody_can_move() -> None:
     round_ = round_of(draft(teacher("T1", "A", "", 30, 0)))
     background = Background(encode(round_, MUTUAL), _most=[0])

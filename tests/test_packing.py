@@ -243,9 +243,7 @@ def check_plan(pool: Pool, plan: Plan) -> None:
 
 
 def market_of(n: int) -> Encoded:
-    encoded = markets.encoded(markets.exchange_market(n))
-    encoded.__dict__["swap_only"] = np.zeros(encoded.market.n_positions, np.uint8)
-    return encoded
+    return markets.encoded(markets.exchange_market(n))
 
 
 def packed(encoded: Encoded, size: int, threads: int = 1):

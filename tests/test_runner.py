@@ -35,10 +35,10 @@ from jiepin.core.simulation.work import Crew, Run
 TESTS = Path(__file__).resolve().parent
 SMALL = """
 name = "small"
-replications = 120
+replications = 60
 seed = 7
 measures = ["moves"]
-population = {kind = "generated", teachers = 40, levels = ["elementary"]}
+population = {kind = "uniform", teachers = 40, counties = 3, wishes = 4}
 [[case]]
 name = "today"
 rules = "taiwan-110"
@@ -309,15 +309,18 @@ def test_stopped_killed_and_gone_on_with(
     code, told = stop(file, folder, signal.SIGINT)
     assert (code, "以同一指令接續" in told) == (130, True), told
     assert stop(file, folder, signal.SIGKILL)[0] == -signal.SIGKILL
-    assert 0 < Kept(folder).n_missing(120) < 119
+    assert 0 < Kept(folder).n_missing(60) < 59
 
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    code, told = jiepin(monkeypatch, capsys, file, "--out", folder, "--workers", 1)
+    monkeypatch.setitem(sys.modules, "altair", None)
+    words = ("--workers", 1, "--progress", "lines")
+    code, told = jiepin(monkeypatch, capsys, file, "--out", folder, *words)
     assert code == 0, told
-    assert "jiepin[simulate]" in told
+    before, *progress = told.split("progress ")
+    assert ("jiepin[simulate]" in before, "不會有報告" in before) == (True, True)
+    assert progress[-1].startswith("60 60 simulate")
     scenario = Scenario.load(file)
     job = partial(replicate, prepare(scenario))
-    assert (folder / "results.parquet").read_bytes() == whole_table(120, job)
+    assert (folder / "results.parquet").read_bytes() == whole_table(60, job)
     assert Scenario.load(folder / "scenario.toml") == scenario
 
 
@@ -334,6 +337,13 @@ def test_the_command_refuses_before_anything_starts(
     code, told = jiepin(monkeypatch, capsys, file, "--out", tmp_path)
     assert (code, "holds something else" in told) == (2, True)
     assert [item.name for item in tmp_path.iterdir()] == ["small.toml"]
+    begun = tmp_path / "begun"
+    with opened(begun, Scenario.load(file)):
+        (begun / "report.html").write_text("mine")
+    code, told = jiepin(monkeypatch, capsys, file, "--out", begun)
+    assert (code, "report.html" in told) == (2, True)
+    names = sorted(item.name for item in begun.iterdir())
+    assert names == ["report.html", "scenario.toml"]
 
 
 def test_how_a_failure_is_told(
@@ -373,6 +383,6 @@ def test_the_system_ends_a_run_as_ctrl_c_does(
     before = signal.getsignal(signal.SIGTERM)
     code, told = jiepin(monkeypatch, capsys, file, "--out", tmp_path / "out")
     assert code == 130
-    assert "完成 1 / 120 次" in told
-    assert "1 of 120 replications are done; the same command goes on" in told
+    assert "完成 1 / 60 次" in told
+    assert "1 of 60 replications are done; the same command goes on" in told
     assert signal.getsignal(signal.SIGTERM) == before

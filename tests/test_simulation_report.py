@@ -10,6 +10,7 @@ import re
 import shutil
 import statistics
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -21,7 +22,7 @@ from jiepin.core import errors, terms
 from jiepin.core.measures import MEASURES
 from jiepin.core.report import svg
 from jiepin.core.report.figures import BANDS, BandFigures
-from jiepin.core.simulation import page, pictures, summary, vega
+from jiepin.core.simulation import page, pictures, summary
 from jiepin.core.simulation.questions import QUESTIONS
 from jiepin.core.simulation.scenario import Scenario
 from jiepin.core.simulation.view import View
@@ -231,15 +232,18 @@ def scenario() -> Scenario:
 
 @pytest.fixture(scope="module")
 def folder(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a report, as PNG only one picture of each form: they take long."""
+    """Write a report; as PNG one picture of each form, for they take long."""
     folder = tmp_path_factory.mktemp("simulated")
     invented(scenario).write_parquet(folder / "results.parquet")
     draw_png = pictures.draw_png
+    drawn = {"en": FORMS, "zh": FORMS[:1]}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             pictures,
             "draw_png",
-            lambda chart, view: draw_png(chart, view) if chart in FORMS else None,
+            lambda chart, view: (
+                draw_png(chart, view) if chart in drawn[view.lang] else None
+            ),
         )
         page.write(folder, scenario)
     return folder
@@ -379,6 +383,25 @@ def test_only_questions_that_were_measured() -> None:
     assert list(charts(text)) == ["flows"]
 
 
+def test_one_case_has_no_differences(tmp_path: Path) -> None:
+    whole = scenario_of(["moves", "regret"], replications=3)
+    alone = replace(whole, cases=whole.cases[1:2])
+    invented(alone).write_parquet(tmp_path / "results.parquet")
+    page.write(tmp_path, alone)
+    assert list(charts((tmp_path / "report.html").read_text())) == ["moves", "regret"]
+    names = {file.stem for file in (tmp_path / "pictures").glob("*.svg")}
+    assert names == {"moves", "moves.en", "regret", "regret.en"}
+
+
+def test_pictures_say_whether_they_have_intervals() -> None:
+    moves, choices = QUESTIONS[0].charts[0], QUESTIONS[2].charts[0]
+    several = view_of(scenario_of(["moves", "choices"]), "en")
+    once = view_of(scenario_of(["moves", "choices"], replications=1), "en")
+    assert several.note(moves) == "mean and 95 % interval"
+    assert [several.note(choices), once.note(moves)] == ["mean", "mean"]
+    assert f">{several.note(moves)}</text>" in pictures.draw(moves, several)
+
+
 def test_letters_that_no_font_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "_CHINESE", ())
     scenario = scenario_of(["moves"])
@@ -396,7 +419,6 @@ def test_missing_package(
     scenario = scenario_of(["moves"], replications=2)
     invented(scenario).write_parquet(tmp_path / "results.parquet")
     monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.setattr(vega, "libraries", vega.libraries.__wrapped__)
     with pytest.raises(errors.NotInstalled, match="simulate"):
         page.write(tmp_path, scenario)
     assert [file.name for file in tmp_path.iterdir()] == ["results.parquet"]

@@ -233,6 +233,26 @@ _IN_ORDER = (
         computing.regret,
     ),
     Measure(
+        "bound",
+        Label("已證明的上限", "proved bound"),
+        _PEOPLE,
+        Label(
+            "最佳解的案：同樣條件下，已證明不可能再多的人數",
+            "for an optimum: nobody could move more than so many on the same terms",
+        ),
+        computing.bound,
+    ),
+    Measure(
+        "gap",
+        Label("與上限的差距", "gap to the bound"),
+        _SHARE,
+        Label(
+            "最佳解的案：上限中未達成的比例；0 表示已是最多",
+            "for an optimum: the share of the bound that did not move; 0 is the most",
+        ),
+        computing.gap,
+    ),
+    Measure(
         "optimum",
         Label("最多可達成人數", "most moves possible"),
         _PEOPLE,
@@ -313,6 +333,8 @@ def key_label(name: str, key: str) -> Label:
 
     >>> key_label("exchanges", "3").zh, key_label("regret", "1").en
     ('三角調', 'tenth 1 by points')
+    >>> key_label("choices", "51–").zh
+    '第 51 志願以後'
     """
     if name == "stages":
         return terms.stage_label(key)
@@ -321,6 +343,8 @@ def key_label(name: str, key: str) -> Label:
     if name == "exchanges":
         return terms.exchange_label(int(key))
     if name == "choices":
+        if key.endswith("–"):
+            return Label(f"第 {key[:-1]} 志願以後", f"choice {key[:-1]} on")
         return Label(f"第 {key} 志願", f"choice {key}")
     if name == "regret":
         return Label(f"積分順位第 {key} 等分", f"tenth {key} by points")

@@ -285,6 +285,18 @@ def regret(situation: Situation) -> Pairs:
             yield key, math.fsum(part) / len(part)
 
 
+def bound(situation: Situation) -> Pairs:
+    """Return how many are proved to be the most, where the mechanism proves it."""
+    if situation.bound is not None:
+        yield TOTAL, situation.bound
+
+
+def gap(situation: Situation) -> Pairs:
+    """Return which share of the bound did not move."""
+    for key, most in bound(situation):
+        yield key, (most - len(situation.movers)) / max(1, most)
+
+
 def optimum(situation: Situation) -> Pairs:
     """Return how many could move."""
     yield TOTAL, situation.background.most_moves(situation.rules)

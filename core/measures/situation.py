@@ -116,6 +116,9 @@ class Background:
 class Situation:
     """A result of a market, as arrays; what several measures need is found once.
 
+    bound: nobody could move more than so many by the mechanism, None where nothing is
+    proved.
+
     moved_by[i] is the wish applicant i moved by, or NOBODY; stage_of[i] the number of
     its stage in stage_names, or NOBODY; sizes are those of the exchanges made.
     """
@@ -126,6 +129,7 @@ class Situation:
     moved_by: IndexArray
     stage_of: IndexArray
     sizes: npt.NDArray[np.int64]
+    bound: int | None = None
 
     @classmethod
     def of(
@@ -143,6 +147,7 @@ class Situation:
             moved_by=np.ascontiguousarray(moves.moved_by, dtype=np.int32),
             stage_of=np.ascontiguousarray(moves.stage_of, dtype=np.int32),
             sizes=np.diff(moves.starts).astype(np.int64),
+            bound=moves.bound,
         )
 
     @property
@@ -283,6 +288,7 @@ def situation_of(round_: Round, outcome: Outcome) -> Situation:
         moved_by=moved_by,
         stage_of=stage_of,
         sizes=outcome.exchanges["size"].to_numpy().astype(np.int64),
+        bound=outcome.bound,
     )
 
 

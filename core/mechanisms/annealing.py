@@ -127,7 +127,10 @@ def _board(
         best_lead=np.full_like(nodes, terms.NOBODY),
         best_others=others.copy(),
     )
-    having = np.flatnonzero(np.diff(rows.start)).astype(np.int32)
+    has = np.diff(rows.start) > 0
+    has[start.cycles[start.cycles >= 0]] = True  # though what they make has no row
+    has[start.takers] = True
+    having = np.flatnonzero(has).astype(np.int32)
     board.left[: len(having)] = having
     board.place[having] = np.arange(len(having))
     board.tally[kernel.N_LEFT] = len(having)

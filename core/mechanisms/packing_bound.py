@@ -10,6 +10,7 @@ holds whatever the solver's last digits are.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -192,11 +193,10 @@ def exact(pool: Pool, start: Plan, bound: int, nodes: int) -> tuple[Plan, int]:
         used = np.array(highs.getSolution().col_value) > 0.5
         found = plan_with(pool, used)
         plan = max((start, found), key=lambda plan: plan.moved)
-    status = highs.getModelStatus()
-    proved = int(np.floor(-info.mip_dual_bound + 1e-6)) if pool.n_columns else 0
-    if status.name == "kInfeasible":
-        proved = 0
-    return plan, max(plan.moved, min(bound, proved))
+    if pool.n_columns == 0 or highs.getModelStatus().name == "kInfeasible":
+        return plan, plan.moved  # there is nothing better
+    proved = min(float(bound), -info.mip_dual_bound + 1e-6)
+    return plan, max(plan.moved, math.floor(proved))
 
 
 def plan_with(pool: Pool, used: npt.NDArray[np.bool_]) -> Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import queue
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from jiepin.core import errors
@@ -32,6 +34,10 @@ Future: TypeAlias = Any
 # a figure may depend on their versions: the same here and on every worker
 DECIDING: Final = ("jiepin", "numpy", "polars", "numba", "ortools", "highspy")
 
+# what of this package decides figures, beside its version: checkouts may differ
+SOURCES: Final = ("*.py", "*.toml", "*.csv")
+
+_ADDRESS = re.compile(r"((tcp|tls|ucx|wss?)://)?[^\s/]+:\d+")
 _ANSWER_SECONDS: Final = 10.0  # within which a scheduler has to answer
 _WORKER_SECONDS: Final = 60.0  # within which some worker has to be there
 _LOOK_SECONDS: Final = 2.0  # between two counts of the workers
@@ -186,15 +192,20 @@ def _connected(address: str) -> Connection:
         from distributed import Client
     except ImportError as error:
         raise errors.NotInstalled.of(error, "simulate") from None
+    if not _ADDRESS.fullmatch(address):
+        raise _no_answer(address, "this is no address")
     connect: Any = Client
     try:
         return connect(address, timeout=_ANSWER_SECONDS, set_as_default=False)
     except (OSError, ValueError, ImportError) as error:
-        reason = str(error).splitlines()[0]
-        raise errors.BadScheduler(
-            f"no answer from {address!r}: {reason}; expected the address that `dask "
-            "scheduler` prints, such as tcp://10.0.0.5:8786"
-        ) from None
+        raise _no_answer(address, str(error).splitlines()[0]) from None
+
+
+def _no_answer(address: str, reason: str) -> errors.BadScheduler:
+    return errors.BadScheduler(
+        f"no answer from {address!r}: {reason}; expected the address that `dask "
+        "scheduler` prints, such as tcp://10.0.0.5:8786"
+    )
 
 
 def _wait_for_workers(client: Connection, address: str) -> None:
@@ -213,7 +224,8 @@ def _no_worker(address: str) -> errors.BadScheduler:
 
 def _check_versions(client: Connection) -> None:
     """Raise BadScheduler for a worker whose packages are others than ours."""
-    for package, here in _versions().items():
+    for package in DECIDING:
+        here = _versions()[package]
         found: dict[str, Any] = client.run(version, package, on_error="return")
         for worker, there in sorted(found.items()):
             told = there if isinstance(there, str) else ""
@@ -223,12 +235,32 @@ def _check_versions(client: Connection) -> None:
                     f"program has {here or 'none'}; the figures might differ: install "
                     "the same versions on every machine"
                 )
+    sources: dict[str, Any] = client.run(source_digest, on_error="return")
+    for worker, there in sorted(sources.items()):
+        if there != source_digest():
+            raise errors.BadScheduler(
+                f"worker {worker} has other source files of jiepin {version('jiepin')} "
+                "than this program; the figures might differ: install the same "
+                "revision on every machine"
+            )
+
+
+@cache
+def source_digest() -> str:
+    """Return the SHA-256 over the files of this package that decide figures."""
+    root = Path(errors.__file__).parent
+    files = {file for pattern in SOURCES for file in root.rglob(pattern)}
+    whole = sha256()
+    for name in sorted(file.relative_to(root).as_posix() for file in files):
+        content = (root / name).read_bytes()
+        whole.update(f"{name} {len(content)}\n".encode() + content)
+    return whole.hexdigest()
 
 
 @cache
 def _versions() -> dict[str, str]:
     """Return the version of each deciding package in this process, or ""."""
-    found = {}
+    found = {"source files": source_digest()}
     for package in DECIDING:
         try:
             found[package] = version(package)

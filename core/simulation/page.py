@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -22,7 +23,7 @@ from jiepin.core.folders import (
 from jiepin.core.report import svg
 from jiepin.core.simulation import pictures, questions, vega
 from jiepin.core.simulation.cases import Case, Uniform
-from jiepin.core.simulation.questions import QUESTIONS, Chart, asked
+from jiepin.core.simulation.questions import QUESTIONS, Chart, Question, asked
 from jiepin.core.simulation.results import RESULTS
 from jiepin.core.simulation.scenario import Scenario
 from jiepin.core.simulation.summary import summarise
@@ -35,6 +36,7 @@ MARK: Final = "<!doctype html>\n<!-- jiepin simulation -->\n"  # how each page b
 SUMMARY: Final = "summary.csv"
 PICTURES: Final = "pictures"
 PAGES: Final = {"zh": "report.html", "en": "report.en.html"}
+PACKAGES: Final = ("altair", "jinja2", "matplotlib", "vl_convert")
 
 _CHARTS = [chart.name for question in QUESTIONS for chart in question.charts]
 _ENDINGS = {"zh": "", "en": ".en"}  # of the names of pictures
@@ -95,6 +97,7 @@ def write(folder: Path, scenario: Scenario) -> None:
     has one of the names.
     """
     check(folder)
+    check_packages()
     summary = summarise(folder / RESULTS, scenario)
     counties = county_names(scenario)
     views = {lang: View(summary, scenario, lang, counties) for lang in PAGES}
@@ -120,14 +123,29 @@ def check(folder: Path) -> None:
     check_replaceable(folder / PICTURES, PICTURE_FILES)
 
 
+def check_packages() -> None:
+    """Raise NotInstalled when a package is missing that `write` needs."""
+    errors.NotInstalled.check(PACKAGES, "simulate")
+
+
 def _write_summary(file: Path, summary: pl.DataFrame) -> None:
     fresh = file.with_suffix(".fresh")
     summary.write_csv(fresh)
     fresh.replace(file)
 
 
-def _charts(view: View) -> Iterator[Chart]:
+def _questions(view: View) -> Iterator[Question]:
+    """Yield what is asked, without the pictures that would show nothing.
+
+    With one case alone there is nothing to compare the baseline with.
+    """
     for question in asked(view.measures):
+        charts = tuple(chart for chart in question.charts if view.marks(chart))
+        yield replace(question, charts=charts)
+
+
+def _charts(view: View) -> Iterator[Chart]:
+    for question in _questions(view):
         yield from question.charts
 
 
@@ -175,7 +193,7 @@ def page(view: View, digest: str, drawn: Mapping[str, str]) -> str:
         tables=lambda measure: tables(view, measure),
         view=view,
         scenario=view.scenario,
-        questions=list(asked(view.measures)),
+        questions=list(_questions(view)),
         chosen=[questions.FLOWS],
         wide=[questions.FLOWS, questions.GRID],
         paths=_PATHS,

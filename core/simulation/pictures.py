@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _WIDTH, _STEP, _COUNTY = 440, 28, 18  # points: of a picture, a case and a county
 _BELOW = 3.2 * TEXT  # for the numbers of the axis and its unit
+_ABOVE = 2.2 * TEXT  # for what the marks are
 _LINE = 1.6 * TEXT  # of a legend
 _GREY = "#808080"
 _SHAPES = ("o", "s", "^", "D", "P", "v")
@@ -76,6 +77,15 @@ def _fonts() -> Iterator[None]:
 
 def _figure(chart: Chart, view: View) -> Figure:
     figure: Figure = _FORMS[chart.form](chart, view)
+    figure.axes[0].annotate(
+        view.note(chart),
+        (0.98, 1),
+        (0, -TEXT / 3),
+        xycoords="figure fraction",
+        textcoords="offset points",
+        ha="right",
+        va="top",
+    )
     return figure
 
 
@@ -232,7 +242,7 @@ def _rows(
     """
     lines = -(-len(legend) // _columns(legend)) if legend else 0
     foot = _BELOW + below + lines * _LINE
-    height = len(labels) * step + foot + TEXT / 2
+    height = len(labels) * step + foot + _ABOVE
     figure = new_figure(_WIDTH, height)
     left = min(0.45, (max(map(text_width, labels), default=0) + 1) * TEXT / _WIDTH)
     axes = figure.add_axes(

@@ -23,6 +23,7 @@ class Chart:
 
     key         which figure of the measure, in dots
     difference  is the difference to the baseline shown, and not the figure itself?
+    about       how to read it, where the question does not tell
     """
 
     name: str
@@ -31,6 +32,7 @@ class Chart:
     title: Label
     key: str = TOTAL
     difference: bool = False
+    about: Label | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +54,10 @@ QUESTIONS: Final = (
         "moves",
         Label("多少人達成介聘？", "How many move?"),
         Label(
-            "點是各次模擬的平均，橫線是平均的 95 % 信賴區間；虛線是基準的平均。"
-            "第二張圖是同一次模擬（同一批教師、同一組抽籤）與基準相減：區間不含 0，"
-            "差異就不是抽樣造成的。",
+            "點是各次模擬的平均，橫線是平均的 95 % 信賴區間；虛線是基準的平均。",
             "A point is the mean of the replications, the line through it the 95 % "
             "confidence interval of the mean; the dashed line is the mean of the "
-            "baseline. The second picture is the difference to the baseline within "
-            "each replication (same teachers, same lottery): where its interval does "
-            "not hold 0, the difference is not one of sampling.",
+            "baseline.",
         ),
         (
             Chart("moves", DOTS, "moves", Label("達成介聘人數", "People who move")),
@@ -69,6 +67,13 @@ QUESTIONS: Final = (
                 "moves",
                 Label("達成人數與基準的差", "People who move, less the baseline"),
                 difference=True,
+                about=Label(
+                    "與基準的差，是同一次模擬（同一批教師、同一組抽籤）之內相減："
+                    "區間不含 0，差異就不像是抽樣造成的。",
+                    "The difference to the baseline within each replication (same "
+                    "teachers, same lottery): where its interval does not hold 0, "
+                    "sampling alone hardly explains it.",
+                ),
             ),
         ),
         ("moves", "share"),
@@ -77,11 +82,13 @@ QUESTIONS: Final = (
         "optimum",
         Label("離最佳還有多遠？", "How far is the best possible?"),
         Label(
-            "同一批教師，交換人數不限、空出的位置可再補，最多有多少人能達成，"
-            "是以最小成本流求得的確切值。圖是達成人數占它的比例。",
-            "The most of the same teachers who could move, with exchanges of any size "
-            "and seats refilled, is found exactly, as a minimum-cost flow. The picture "
-            "is the share of it that moves.",
+            "同一批教師、該案的缺額，交換人數不限、空出的位置可再補，最多有多少人能達成，"
+            "是以最小成本流求得的確切值。圖是達成人數占它的比例；缺額不同的案，"
+            "各有自己的最佳。",
+            "The most of the same teachers who could move with the seats of the case, "
+            "exchanges of any size and seats refilled, is found exactly, as a "
+            "minimum-cost flow. The picture is the share of it that moves; cases with "
+            "other seats have another best.",
         ),
         (
             Chart(
@@ -91,7 +98,7 @@ QUESTIONS: Final = (
                 Label("占最多可達成人數", "Share of the most that could move"),
             ),
         ),
-        ("optimum_share", "optimum"),
+        ("optimum_share", "optimum", "bound", "gap"),
     ),
     Question(
         "choices",
@@ -118,9 +125,9 @@ QUESTIONS: Final = (
             "In which stage, by exchanges of how many?",
         ),
         Label(
-            "上圖是各作業階段的達成人數；下圖是各種人數的交換有多少案。",
-            "The first picture is the people who move in each stage; the second the "
-            "number of exchanges, by how many people take part in one.",
+            "達成人數依作業階段分段；交換的案數依一案有幾人分段。",
+            "People who move are told by stage; exchanges are counted by how many "
+            "people take part in one.",
         ),
         (
             Chart(

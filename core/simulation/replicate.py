@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from importlib.util import find_spec
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -113,10 +112,7 @@ def prepare(scenario: Scenario) -> Prepared:
 def _check_packages(scenario: Scenario) -> None:
     optimum = any(case.mechanism == terms.OPTIMUM for case in scenario.cases)
     if optimum or any(MEASURES[name].needs_optimum for name in scenario.measures):
-        for package in _OPTIMUM_PACKAGES:
-            if find_spec(package) is None:
-                missing = ModuleNotFoundError(name=package)
-                raise errors.NotInstalled.of(missing, "optimum")
+        errors.NotInstalled.check(_OPTIMUM_PACKAGES, "optimum")
 
 
 def _read(scenario: Scenario, population: Given) -> Round:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from jiepin.core.simulation import results
+from jiepin.core.simulation import page, results
 from jiepin.core.simulation.batches import Job
 from jiepin.core.simulation.cluster import cluster
 from jiepin.core.simulation.pool import cores, pool
@@ -40,10 +40,10 @@ def simulate(
 
     The bytes of results.parquet depend on the scenario alone, not on who computed it.
     A folder that holds a part of this scenario is gone on with. Raises FolderInTheWay,
-    BadScheduler, ReplicationFailed, WorkersLost; Interrupted at Ctrl-C.
+    FileInTheWay, BadScheduler, ReplicationFailed, WorkersLost; Interrupted at Ctrl-C.
     """
     folder, replications = Path(folder), scenario.replications
-    results.check(folder, scenario)
+    check(folder, scenario)
     there = results.Kept(folder)
     try:
         with ExitStack() as stack:
@@ -58,6 +58,12 @@ def simulate(
     except KeyboardInterrupt:
         left = there.n_missing(replications)
         raise Interrupted(replications - left, replications) from None
+
+
+def check(folder: Path, scenario: Scenario) -> None:
+    """Raise FolderInTheWay or FileInTheWay if results or report cannot go there."""
+    results.check(folder, scenario)
+    page.check(folder)
 
 
 @contextmanager

@@ -22,6 +22,8 @@ BLUE, ORANGE = "#0072b2", "#d55e00"  # Okabe and Ito's, for every kind of sight
 COLOURS: Final = (BLUE, ORANGE, "#009e73", "#cc79a7", "#56b4e9", "#b07c00")
 _PEOPLE = Label("人", "people")
 _JOINED = Label("；", "; ")
+_MEAN = Label("平均", "mean")
+_WITH_INTERVAL = Label("平均與 95 % 信賴區間", "mean and 95 % interval")
 _RAMP = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39")
 
 CIRCLE, SQUARE = "circle", "square"
@@ -143,6 +145,11 @@ class View:
         title, unit = self.title(chart), self.axis(chart)
         return f"{title}（{unit}）" if self.lang == "zh" else f"{title} ({unit})"
 
+    def note(self, chart: Chart) -> str:
+        """Return what the marks of a picture are: means, or with their intervals."""
+        told = chart.form == questions.DOTS and self.scenario.replications > 1
+        return label_in(_WITH_INTERVAL if told else _MEAN, self.lang)
+
     def scale(self, chart: Chart) -> float:
         """Return by what the figures of a picture are multiplied: percent or not."""
         return 100.0 if self.axis(chart) == "%" else 1.0
@@ -150,7 +157,7 @@ class View:
     def alt(self, chart: Chart) -> str:
         """Return the picture in words."""
         say = Label("。數字見下表。", ". The numbers are in the table below.")
-        words = [self.caption(chart)]
+        words = [self.caption(chart), self.note(chart)]
         if chart.form == questions.DOTS:
             words += [f"{mark['case']} {mark['text']}" for mark in self.marks(chart)]
         return label_in(_JOINED, self.lang).join(words) + label_in(say, self.lang)

@@ -1,10 +1,10 @@
-"""Run the studies again, and keep their pages, pictures and tables beside them.
+"""Run the studies again, and keep their pictures and tables beside them.
 
     python docs/studies/run.py                          all of them
     python docs/studies/run.py 2-reopen --workers 4     those of one folder
 
-Every scenario FOLDER/NAME.toml gives FOLDER/NAME/. The results themselves go to
-build/studies/, where a run that was stopped goes on.
+Every scenario FOLDER/NAME.toml gives FOLDER/NAME/. The reports and the results of each
+replication go to build/studies/, where a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 STUDIES = Path(__file__).resolve().parent
 RESULTS = STUDIES.parents[1] / "build" / "studies"
-KEPT = ("report.html", "report.en.html", "summary.csv", "pictures/*.svg")
+KEPT = ("summary.csv", "pictures/*.svg")
 
 
 def main() -> None:
