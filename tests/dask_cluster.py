@@ -49,12 +49,12 @@ class LocalCluster:
         return process
 
     def have(self, n: int) -> None:
-        """Start what is missing of so many workers, and wait for them."""
+        """Start what is missing of so many workers, and wait for them all."""
         alive = sum(worker.poll() is None for worker in self.workers)
         for _ in range(n - alive):
             self.worker()
         with Client(self.address, set_as_default=False) as client:
-            while len(client.nthreads()) != n:
+            while len(client.nthreads()) != max(alive, n):
                 time.sleep(0.05)
 
     def _start(self, *words: str, **environment: str) -> subprocess.Popen[bytes]:

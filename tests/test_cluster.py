@@ -134,7 +134,7 @@ def test_workers_as_the_documents_start_them_use_one_thread(
 def test_a_replication_that_kills_its_worker_is_named(
     dask: LocalCluster, tmp_path: Path
 ) -> None:
-    dask.have(3)  # two will die of it
+    dask.have(6)  # two die of it each time, and Dask may blame a neighbour at first
     with pytest.raises(errors.WorkersLost, match="replication 0: the worker was"):
         run(dies_at_0, tmp_path / "out", 8, dask.address)
     assert Kept(tmp_path / "out").missing(8)[0].first == 0

@@ -19,7 +19,6 @@ import pytest
 
 from jiepin.core import BadRound, Round, Rules, errors, measures, solve
 from jiepin.core.market import Encoded, encode
-from jiepin.core.simulation import replicate as replication
 from jiepin.core.simulation import uniform
 from jiepin.core.simulation.draws import Draws
 from jiepin.core.simulation.population import Country, generate
@@ -475,6 +474,6 @@ class TestRefusedBeforeAnythingStarts:
     def test_packages_that_are_missing(
         self, entries: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(replication, "find_spec", lambda _name: None)
+        monkeypatch.setattr(errors, "find_spec", lambda _name: None)
         with pytest.raises(errors.NotInstalled, match=r"'ortools'.*jiepin\[optimum\]"):
             prepare(scenario(**entries))
