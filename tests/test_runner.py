@@ -215,14 +215,16 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         run(tmp_path / "file" / "out", 5, AtOnce(rows))
 
 
-def test_what_a_dead_worker_had_is_given_again(tmp_path: Path) -> None:
-    crew = AtOnce(rows, deadly=11, lives=2)
+# three times beside others, then once alone: it may have been another's fault
+@pytest.mark.parametrize("lives", [2, 3])
+def test_what_a_dead_worker_had_is_given_again(tmp_path: Path, lives: int) -> None:
+    crew = AtOnce(rows, deadly=11, lives=lives)
     assert run(tmp_path / "out", 30, crew) == whole_table(30)
 
 
 def test_a_replication_that_ends_every_worker_is_named(tmp_path: Path) -> None:
     with pytest.raises(errors.WorkersLost, match="replication 11: the worker was"):
-        run(tmp_path / "out", 30, AtOnce(rows, deadly=11, lives=3))
+        run(tmp_path / "out", 30, AtOnce(rows, deadly=11, lives=4))
     assert Batch(11, 11) in Kept(tmp_path / "out").missing(12)
 
 
