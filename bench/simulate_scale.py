@@ -28,7 +28,7 @@ import numpy as np
 import polars as pl
 from machine import machine, versions
 
-from jiepin.core.simulation.pool import ONE_THREAD, pool
+from jiepin.core.simulation.pool import SETTINGS, pool
 from jiepin.core.simulation.replicate import RESULT_SCHEMA
 from jiepin.core.simulation.results import opened
 from jiepin.core.simulation.runner import simulate
@@ -160,7 +160,7 @@ def _run_dask(scenario: Scenario, out: Path, workers: int) -> float:
     """Run on a cluster that is there already, as clusters are."""
     from distributed import LocalCluster
 
-    os.environ.update(ONE_THREAD)
+    os.environ.update(SETTINGS)
     with LocalCluster(
         n_workers=workers, threads_per_worker=1, dashboard_address=None
     ) as found:

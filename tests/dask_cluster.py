@@ -20,7 +20,11 @@ SETTINGS = {
 }
 
 
-WORKER_SETTINGS = {"POLARS_MAX_THREADS": "1"}  # as docs/cluster.md has it
+WORKER_SETTINGS = {  # as docs/cluster.md has them
+    "POLARS_MAX_THREADS": "1",
+    "MALLOC_TRIM_THRESHOLD_": "33554432",
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+}
 
 
 class LocalCluster:

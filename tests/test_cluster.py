@@ -125,7 +125,7 @@ def test_workers_as_the_documents_start_them_use_one_thread(
 ) -> None:
     words = (TESTS.parent / "docs" / "cluster.md").read_text("utf-8")
     settings = " ".join(f"{key}={value}" for key, value in WORKER_SETTINGS.items())
-    assert f"\n{settings} dask worker " in words
+    assert f"\nexport {settings}\ndask worker " in words
     dask.have(2)
     done = run(prints_in_one_thread, tmp_path / "out", 4, dask.address)
     assert done == whole_table(4)
