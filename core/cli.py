@@ -497,13 +497,15 @@ def main() -> None:
 
 def _show_warning(
     message: Warning | str,
-    category: type[Warning],  # noqa: ARG001
+    category: type[Warning],
     filename: str,  # noqa: ARG001
     lineno: int,  # noqa: ARG001
     file: TextIO | None = None,  # noqa: ARG001
     line: str | None = None,  # noqa: ARG001
 ) -> None:
-    notes.print(f"注意：略過不認得的欄位。 Warning: {message}")
+    ignored = issubclass(category, errors.UnknownColumnsWarning)
+    what = "略過不認得的欄位。 " if ignored else ""
+    notes.print(f"注意：{what}Warning: {message}")
 
 
 def _show_unforeseen(error: Exception) -> None:

@@ -23,8 +23,8 @@ class Options:
                          whoever comes next, and so on; then as "moves"
     keep       "staged": whoever the rules place moves to that wish or a better one
     effort     with a max_size, how long to search where an exact answer is out of
-               reach: rounds of work, not seconds, so that every machine gives the
-               same answer
+               reach: rounds of work, not seconds, so that neither load nor threads
+               change the answer
 
     Raises BadArgument when the options do not go together.
 
