@@ -88,11 +88,5 @@ def _moves(market: Market, kept: IndexArray) -> Moves:
     wishes = kept[kept < len(market.graph.wish_position)]
     moved_by = np.full(market.n_applicants, terms.NOBODY, dtype=np.int32)
     moved_by[market.graph.holder_of[market.graph.wish_claim[wishes]]] = wishes
-    stage_of = np.where(moved_by == terms.NOBODY, terms.NOBODY, 0).astype(np.int32)
-    return Moves(
-        moved_by=moved_by,
-        stage_of=stage_of,
-        members=np.empty(0, dtype=np.int32),
-        starts=np.zeros(1, dtype=np.int64),
-        exchange_stage=np.empty(0, dtype=np.int32),
-    )
+    no_exchange = np.empty(0, dtype=np.int32)
+    return Moves.in_one_stage(moved_by, no_exchange, np.zeros(1, dtype=np.int64))

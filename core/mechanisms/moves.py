@@ -32,6 +32,42 @@ class Moves:
     exchange_stage: IndexArray
     bound: int | None = None
 
+    @classmethod
+    def in_one_stage(
+        cls,
+        moved_by: IndexArray,
+        members: IndexArray,
+        starts: npt.NDArray[np.int64],
+        bound: int | None = None,
+    ) -> Moves:
+        """Return the moves of a mechanism that has no stages, which count as one."""
+        moved = moved_by != terms.NOBODY
+        return cls(
+            moved_by=moved_by,
+            stage_of=np.where(moved, 0, terms.NOBODY).astype(np.int32),
+            members=members,
+            starts=starts,
+            exchange_stage=np.zeros(len(starts) - 1, dtype=np.int32),
+            bound=bound,
+        )
+
+
+def circles_by_rank(
+    members: IndexArray, starts: npt.NDArray[np.integer], rank: IndexArray
+) -> tuple[IndexArray, npt.NDArray[np.int64]]:
+    """Return circles, laid flat as in Moves, by the rank of the first member of each.
+
+    >>> members, starts = np.array([4, 2, 0, 1, 3]), np.array([0, 2, 5])
+    >>> members, starts = circles_by_rank(members, starts, np.arange(5))
+    >>> members.tolist(), starts.tolist()
+    ([0, 1, 3, 4, 2], [0, 3, 5])
+    """
+    order = np.argsort(rank[members[starts[:-1]]], kind="stable")
+    sizes = np.diff(starts)[order]
+    new_starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    shift = np.repeat(starts[:-1][order] - new_starts[:-1], sizes)
+    return members[shift + np.arange(len(shift))], new_starts
+
 
 def assignments_of(
     encoded: Encoded, names: Sequence[str], moves: Moves

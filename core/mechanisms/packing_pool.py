@@ -234,14 +234,7 @@ def moves_of(market: Market, plan: Plan, bound: int) -> Moves:
     moved_by = np.full(market.n_applicants, terms.NOBODY, dtype=np.int32)
     moved_by[members] = used
     moved_by[plan.takers] = _wishes_for(market, plan.takers, plan.taken)
-    return Moves(
-        moved_by=moved_by,
-        stage_of=np.where(moved_by == terms.NOBODY, terms.NOBODY, 0).astype(np.int32),
-        members=used,
-        starts=starts,
-        exchange_stage=np.zeros(len(order), dtype=np.int32),
-        bound=bound,
-    )
+    return Moves.in_one_stage(moved_by, used, starts, bound)
 
 
 def _wishes_for(

@@ -10,7 +10,7 @@ from jiepin.core.kernels import decomposing
 from jiepin.core.kernels.compiling import IndexArray
 from jiepin.core.kernels.encode import group
 from jiepin.core.market import Market
-from jiepin.core.mechanisms.moves import Moves
+from jiepin.core.mechanisms.moves import Moves, circles_by_rank
 from jiepin.core.mechanisms.top_trading_cycles import overall_order
 
 
@@ -23,20 +23,8 @@ def moves_of(market: Market, moved_by: IndexArray, bound: int) -> Moves:
     order = overall_order(market)
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order), dtype=np.int32)
-    members, starts = _circles(market, moved_by, rank)
-    first = np.argsort(rank[members[starts[:-1]]], kind="stable")
-    sizes = np.diff(starts)[first]
-    new_starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    old = np.repeat(starts[:-1][first] - new_starts[:-1], sizes)
-    members = members[old + np.arange(len(old))]
-    return Moves(
-        moved_by=moved_by,
-        stage_of=np.where(moved_by == terms.NOBODY, terms.NOBODY, 0).astype(np.int32),
-        members=moved_by[members],
-        starts=new_starts,
-        exchange_stage=np.zeros(len(sizes), dtype=np.int32),
-        bound=bound,
-    )
+    members, starts = circles_by_rank(*_circles(market, moved_by, rank), rank)
+    return Moves.in_one_stage(moved_by, moved_by[members], starts, bound)
 
 
 def _circles(

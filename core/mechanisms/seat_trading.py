@@ -22,7 +22,7 @@ from jiepin.core.kernels.blocking import NONE
 from jiepin.core.kernels.compiling import IndexArray
 from jiepin.core.kernels.encode import group
 from jiepin.core.market import Encoded, Market
-from jiepin.core.mechanisms.moves import Moves
+from jiepin.core.mechanisms.moves import Moves, circles_by_rank
 from jiepin.core.mechanisms.top_trading_cycles import overall_order
 
 
@@ -150,18 +150,12 @@ def moves_of(market: Market, lists: blocking.Lists, state: blocking.State) -> Mo
     place = market.home_of.copy()
     place[moved] = lists.position[state.at[moved]]
     members, starts = _circles(market, lists.order, moved, place)
-    return Moves(
-        moved_by=moved_by,
-        stage_of=np.where(moved, 0, terms.NOBODY).astype(np.int32),
-        members=moved_by[members],
-        starts=starts.astype(np.int64),
-        exchange_stage=np.zeros(len(starts) - 1, dtype=np.int32),
-    )
+    return Moves.in_one_stage(moved_by, moved_by[members], starts)
 
 
 def _circles(
     market: Market, order: IndexArray, moved: npt.NDArray[np.bool_], place: IndexArray
-) -> tuple[IndexArray, IndexArray]:
+) -> tuple[IndexArray, npt.NDArray[np.int64]]:
     """Return the circles of the movers, laid flat, by overall rank of the first."""
     n, n_positions = market.n_applicants, market.n_positions
     rank = np.empty(n, dtype=np.int32)
@@ -185,15 +179,4 @@ def _circles(
         members,
         starts,
     )
-    return _sorted_circles(members, starts[: n_circles + 1], rank)
-
-
-def _sorted_circles(
-    members: IndexArray, starts: IndexArray, rank: IndexArray
-) -> tuple[IndexArray, IndexArray]:
-    order = np.argsort(rank[members[starts[:-1]]])
-    sizes = np.diff(starts)[order]
-    ends = np.cumsum(sizes)
-    within = np.arange(len(members)) - np.repeat(ends - sizes, sizes)
-    flat = members[np.repeat(starts[:-1][order], sizes) + within]
-    return flat, np.concatenate([[0], ends]).astype(np.int32)
+    return circles_by_rank(members, starts[: n_circles + 1], rank)

@@ -97,12 +97,5 @@ def _moves(traded: trading.Traded) -> Moves:
     sizes = np.diff(starts)
     closed = traded.closed[:count] == 1
     members = traded.members[: starts[-1]][np.repeat(closed, sizes)]
-    return Moves(
-        moved_by=traded.moved_by,
-        stage_of=np.where(traded.moved_by == terms.NOBODY, terms.NOBODY, 0).astype(
-            np.int32
-        ),
-        members=members,
-        starts=np.concatenate([[0], np.cumsum(sizes[closed])]).astype(np.int64),
-        exchange_stage=np.zeros(int(closed.sum()), dtype=np.int32),
-    )
+    starts = np.concatenate([[0], np.cumsum(sizes[closed])]).astype(np.int64)
+    return Moves.in_one_stage(traded.moved_by, members, starts)
