@@ -121,7 +121,8 @@ def finished(page: Page, run: int) -> None:
     page.wait_for_url(f"**/host/runs/{run}")
     again = page.get_by_role("link", name="重新載入，看目前進度")
     while again.count():
-        again.click()
+        with page.expect_navigation():  # a click alone may not wait for the next page
+            again.click()
     expect(page.locator(".state.done")).to_have_text("完成")
 
 
