@@ -78,7 +78,10 @@ def core() -> None:
         )
         run(
             "kernels with bounds checks",
-            [*PYTEST, "tests/test_kernels.py", "tests/test_rounds.py"],
+            [
+                *(*PYTEST, "tests/test_kernels.py", "tests/test_rounds.py"),
+                "tests/test_bad_arrays.py",
+            ],
             NUMBA_CACHE_DIR=checked,
             NUMBA_BOUNDSCHECK="1",
         )

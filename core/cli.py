@@ -1,11 +1,12 @@
 """The command `jiepin`: one function per subcommand, one place for exit codes.
 
 0 done; 1 the check found violations, or two results differ; 2 wrong input or
-arguments, nothing written; 3 anything unforeseen.
+arguments, nothing written; 3 anything unforeseen, as an output that cannot be written.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -111,7 +112,7 @@ def jiepin() -> None:
     help="optimum: whoever the rules place keeps at least that wish.",
 )
 @click.option(
-    "--effort", type=int, metavar="N", help="optimum: how long to search, 1 or more."
+    "--effort", type=int, metavar="N", help="optimum: how long to search, 1 to 1,000."
 )
 @PROGRESS
 @click.option("-q", "--quiet", is_flag=True, help="Print no table.")
@@ -475,6 +476,9 @@ def main() -> None:
     """Run the command and turn every ending into an exit code."""
     warnings.simplefilter("always", errors.UnknownColumnsWarning)
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a locale may lack our characters
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = jiepin.main(standalone_mode=False)
     except click.ClickException as error:
@@ -485,11 +489,10 @@ def main() -> None:
         code = WRONG_INPUT
     except (click.Abort, KeyboardInterrupt):
         code = INTERRUPTED
-    except BrokenPipeError:
-        # the reader of our output has gone; nothing is left to tell it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = DONE
-    except Exception as error:
+    except SystemExit:
+        # so click ends where the reader of our output has gone: no verdict was told
+        code = UNFORESEEN
+    except BaseException as error:  # a library that panics raises no Exception
         _show_unforeseen(error)
         code = UNFORESEEN
     sys.exit(code or DONE)
@@ -508,14 +511,15 @@ def _show_warning(
     notes.print(f"注意：{what}Warning: {message}")
 
 
-def _show_unforeseen(error: Exception) -> None:
+def _show_unforeseen(error: BaseException) -> None:
     """Say where the program broke, without the data it broke on."""
     if os.environ.get(DEBUG):
         traceback.print_exception(error)
         return
     place = traceback.extract_tb(error.__traceback__)[-1]
+    why = f" ({error.strerror})" if isinstance(error, OSError) else ""
     notes.print(
-        f"程式發生未預期的錯誤 unforeseen error: {type(error).__name__} in "
+        f"程式發生未預期的錯誤 unforeseen error: {type(error).__name__}{why} in "
         f"{Path(place.filename).name} line {place.lineno}. "
         f"設定 {DEBUG}=1 可顯示完整訊息。 Set {DEBUG}=1 for the whole message, "
         "and please report it."

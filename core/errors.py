@@ -23,6 +23,7 @@ JiepinError
 │   └── UnknownEntry MissingEntry BadEntry BrokenScenario
 ├── BadResult           a result folder cannot be read
 ├── BadDirectory        a school directory of the Ministry cannot be read
+├── BadArray            an array or a column cannot be computed with
 ├── BadArgument         a number or a word given to a function is not possible
 ├── NoHomePoints        a mechanism needs points that teachers.csv does not give
 ├── OtherMechanism      a result of another mechanism than the rules of the year
@@ -40,8 +41,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
+from unicodedata import category
 
 MAX_SHOWN = 100  # problems of one folder that are listed; the rest is a count
+LONGEST_SHOWN = 200  # characters of a value that are repeated
+
+
+def shown(value: object) -> str:
+    """Return a value as text to repeat: cut where it is long, no control characters.
+
+    What is wrong in a file is repeated on a terminal, which must not obey it.
+
+    >>> print(shown("two"), shown("\\x1b[2J"), shown("x" * 1_000)[-3:])
+    two \\x1b[2J xx…
+    """
+    return printable(cut(str(value)))
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters written out."""
+    return "".join(
+        c if c.isprintable() or category(c) == "Zs" else repr(c)[1:-1] for c in text
+    )
+
+
+def cut(text: str) -> str:
+    """Return a text to repeat, cut where it is long."""
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
 
 
 class JiepinError(Exception):
@@ -96,9 +122,9 @@ class Problem(Refusal):
         if column is not None:
             place_zh += f" {column} 欄"
             place += f", column {column}"
-        shown_zh = "" if value is None else f"「{value}」"
-        shown = "" if value is None else f" {value!r}"
-        english = f"{place}: {self.found}{shown}; expected {expected}"
+        shown_zh = "" if value is None else f"「{shown(value)}」"
+        shown_en = "" if value is None else f" {cut(value)!r}"
+        english = f"{place}: {self.found}{shown_en}; expected {expected}"
         super().__init__(english, f"{place_zh}{shown_zh}：")
 
 
@@ -294,8 +320,9 @@ class BadRules(Refusal):
         self.entry = entry
         self.value = value
         self.expected = expected
-        english = f"{source}: {entry} {value!r}; expected {expected}"
-        super().__init__(english, f"{source}：")
+        place, what = printable(source), printable(entry)
+        english = f"{place}: {what} {cut(repr(value))}; expected {expected}"
+        super().__init__(english, f"{place}：")
 
 
 class UnknownPreset(BadRules):
@@ -365,8 +392,9 @@ class ScenarioProblem(Refusal):
         self.entry = entry
         self.value = value
         self.expected = expected
-        english = f"{source}: {entry} {value!r}; expected {expected}"
-        super().__init__(english, f"{source} 的 {entry}「{value}」：")
+        place, what = printable(source), printable(entry)
+        english = f"{place}: {what} {cut(repr(value))}; expected {expected}"
+        super().__init__(english, f"{place} 的 {what}「{shown(value)}」：")
 
 
 class UnknownEntry(ScenarioProblem):
@@ -414,6 +442,25 @@ class BadDirectory(Refusal):
     """A school directory cannot be read: which file, and what is wrong with it."""
 
     zh = "學校名錄無法讀取"
+
+
+class BadArray(Refusal):
+    """An array or a column would lead a kernel astray; nothing was computed.
+
+    >>> print(BadArray("home_of", 3, 9, "0 to 8"))
+    資料陣列不合規定，沒有開始計算。
+        home_of[3]: 9; expected 0 to 8
+    """
+
+    zh = "資料陣列不合規定，沒有開始計算"
+
+    def __init__(
+        self, array: str, index: int | None, found: object, expected: str
+    ) -> None:
+        self.array, self.index = array, index
+        self.found, self.expected = found, expected
+        place = array if index is None else f"{array}[{index}]"
+        super().__init__(f"{place}: {cut(str(found))}; expected {cut(expected)}")
 
 
 class BadArgument(Refusal):

@@ -1,14 +1,31 @@
-"""Writing a folder or a file whole or not at all."""
+"""Writing a folder or a file whole or not at all; reading what is surely a file."""
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+import polars as pl
 
 from jiepin.core import errors
+
+# over a few broken files Polars panics instead of raising an error of its own
+BROKEN: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+
+
+def check_readable(file: Path) -> None:
+    """Raise OSError unless `file` can be opened and has an end.
+
+    A pipe or a device may keep its reader waiting for ever.
+    """
+    if file.exists() and not file.is_file() and not file.is_dir():
+        raise OSError(errno.EINVAL, "not a regular file", str(file))
+    file.open("rb").close()
 
 
 @contextmanager
@@ -20,7 +37,7 @@ def written_whole(folder: Path, replaceable: Sequence[str]) -> Iterator[Path]:
     nothing is left behind and what was there stays.
     """
     check_replaceable(folder, replaceable)
-    folder = folder.resolve()  # nothing lies beside a name such as "." or a link
+    folder = _resolved(folder)  # nothing lies beside a name such as "." or a link
     home = _folder_beside(folder)
     fresh, old = home / "new", home / "old"
     try:
@@ -33,6 +50,15 @@ def written_whole(folder: Path, replaceable: Sequence[str]) -> Iterator[Path]:
         if old.exists() and not folder.exists():
             old.rename(folder)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except RuntimeError:
+        raise errors.FolderInTheWay(
+            f"{path} is a link that leads back to itself; name another place to write"
+        ) from None
 
 
 def _folder_beside(folder: Path) -> Path:
@@ -53,7 +79,7 @@ def write_file(file: Path, text: str, mark: str) -> None:
     """
     assert text.startswith(mark)
     check_file_replaceable(file, mark)
-    file = file.resolve()
+    file = _resolved(file)
     home = _folder_beside(file)
     try:
         (home / "new").write_text(text, "utf-8", newline="")
@@ -64,12 +90,17 @@ def write_file(file: Path, text: str, mark: str) -> None:
 
 def check_file_replaceable(file: Path, mark: str) -> None:
     """Raise FileInTheWay if writing `file` would destroy something of another kind."""
-    if not file.exists():
-        return
     start = b""
-    if file.is_file():
-        with file.open("rb") as there:
-            start = there.read(len(mark.encode()))
+    try:
+        if not file.exists():
+            return
+        if file.is_file():
+            with file.open("rb") as there:
+                start = there.read(len(mark.encode()))
+    except OSError as error:
+        raise errors.FileInTheWay(
+            f"{file} cannot be looked at: {error.strerror}; name another file to write"
+        ) from None
     if start != mark.encode():
         raise errors.FileInTheWay(
             f"{file} is something else, which would be lost; "
@@ -79,15 +110,21 @@ def check_file_replaceable(file: Path, mark: str) -> None:
 
 def check_replaceable(folder: Path, replaceable: Sequence[str]) -> None:
     """Raise FolderInTheWay if writing `folder` would destroy something else."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise errors.FolderInTheWay(f"{folder} is a file; name a folder to write")
-    strangers = sorted(
-        item.name
-        for item in folder.iterdir()
-        if item.name not in replaceable or item.is_dir()
-    )
+    try:
+        if not folder.exists():
+            return
+        if not folder.is_dir():
+            raise errors.FolderInTheWay(f"{folder} is a file; name a folder to write")
+        strangers = sorted(
+            item.name
+            for item in folder.iterdir()
+            if item.name not in replaceable or item.is_dir()
+        )
+    except OSError as error:
+        raise errors.FolderInTheWay(
+            f"{folder} cannot be looked at: {error.strerror}; "
+            "name another folder to write"
+        ) from None
     if strangers:
         raise errors.FolderInTheWay(
             f"{folder} holds {strangers[0]!r}, which would be lost; "

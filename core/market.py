@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from jiepin.core import checks, errors, terms
+from jiepin.core import checks, errors, frames, terms
 from jiepin.core.kernels import encode as kernel
 from jiepin.core.kernels.compiling import FlagArray, IndexArray
 from jiepin.core.kernels.encode import Forms, Lists
@@ -139,7 +139,8 @@ def encode(
 ) -> Encoded:
     """Return the market of a round under rules; seed is that of the lottery.
 
-    Raises BadRound when a teacher wishes more than the limits of the rules allow.
+    Raises BadRound when a teacher wishes more than the limits of the rules allow,
+    BadArray when the frames cannot be computed with.
 
     >>> from jiepin.core import Round, Rules
     >>> round_ = Round.read("fixtures/rounds/mutual")
@@ -147,6 +148,7 @@ def encode(
     >>> market.n_applicants, market.n_positions, market.home_of.tolist()
     (3, 2, [0, 1, 1])
     """
+    frames.check_round(round_)
     if round_.limits != rules.limits:
         checks.hold_to_limits(
             round_.schools, round_.subjects, round_.teachers, rules.limits
@@ -241,11 +243,13 @@ def _starts(lengths: npt.NDArray[np.integer]) -> IndexArray:
 
 def _forms(round_: Round, rules: Rules, homes: Homes) -> Forms:
     county = round_.schools["county"]
+    codes = checks.Codes.of(county)
+    frames.check_counties(round_.teachers, codes)
     return Forms(
         lists=_lists(round_.teachers),
         home_of=homes.home_of_row,
         position_at=homes.position_at,
-        county_of_school=checks.index_of(checks.Codes.of(county).encode(county)),
+        county_of_school=checks.index_of(codes.encode(county)),
         best=rules.priority == terms.BEST,
     )
 
@@ -386,6 +390,8 @@ def lay_out(
     order holds the claims in claim order.
     """
     n_rows, n_claims = len(homes.row_of), len(order)
+    n_wishes = int(claims.length.sum(dtype=np.int64))
+    frames.check_count("wishes", n_wishes, frames.MOST_ENTRIES)
     claim_start = np.empty(len(homes.seats) + 1, dtype=np.int32)
     rank_of = np.empty(n_claims, dtype=np.int32)
     kernel.group(homes.home_of_row[claims.row[order]], claim_start, rank_of)
@@ -398,7 +404,6 @@ def lay_out(
     holder_of = homes.applicant_of[claims.row[by_number]]
     wish_start = _starts(claims.length[by_number])
     list_start = _starts(claims.n_wishes[homes.row_of])
-    n_wishes = int(wish_start[-1])
     layout = kernel.Layout(
         claim_of_slot=claim_of_slot,
         cursor=wish_start[:-1].copy(),

@@ -8,6 +8,8 @@ from typing import Any
 
 from jiepin.core import errors, terms
 
+MOST_EFFORT = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -24,7 +26,7 @@ class Options:
     keep       "staged": whoever the rules place moves to that wish or a better one
     effort     with a max_size, how long to search where an exact answer is out of
                reach: rounds of work, not seconds, so that neither load nor threads
-               change the answer
+               change the answer; 1 to 1,000
 
     Raises BadArgument when the options do not go together.
 
@@ -41,6 +43,9 @@ class Options:
     effort: int = 1
 
     def __post_init__(self) -> None:
+        for name in ("max_size", "effort"):
+            if type(value := getattr(self, name)) is not int:
+                raise errors.BadArgument(f"{name} {value!r}; expected a whole number")
         low, high = terms.EXCHANGE_SIZES[0], terms.EXCHANGE_SIZES[-1]
         if self.max_size and self.max_size not in terms.EXCHANGE_SIZES:
             raise errors.BadArgument(
@@ -58,8 +63,10 @@ class Options:
             )
         if self.keep not in ("", terms.STAGED):
             raise errors.BadArgument(f"keep {self.keep!r}; expected {terms.STAGED!r}")
-        if self.effort < 1:
-            raise errors.BadArgument(f"effort {self.effort}; expected 1 or more")
+        if not 1 <= self.effort <= MOST_EFFORT:
+            raise errors.BadArgument(
+                f"effort {self.effort}; expected a number from 1 to {MOST_EFFORT:,}"
+            )
         if self.effort > 1 and not self.max_size:
             raise errors.BadArgument(
                 f"effort {self.effort} without a max_size; expected no effort, the "

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import polars as pl
 
 from jiepin.core import errors, terms
-from jiepin.core.folders import written_whole
+from jiepin.core.folders import BROKEN, check_readable, written_whole
 from jiepin.core.options import Options
 from jiepin.core.rules import Rules
 
@@ -126,6 +127,18 @@ class Outcome:
                 "each by teacher_id; expected the result of this round"
             )
 
+    def check_moves(self) -> None:
+        """Raise BadResult unless all who moved have a choice, all exchanges a size."""
+        for file, frame, column in (
+            (ASSIGNMENTS, self.moves, "choice"),
+            (EXCHANGES, self.exchanges, "size"),
+        ):
+            if n_missing := frame[column].null_count():
+                raise errors.BadResult(
+                    f"{file}, column {column}: {n_missing} cells of moves are empty; "
+                    "expected a number in each"
+                )
+
     def write(self, folder: str | Path) -> None:
         """Write the result folder, whole or not at all.
 
@@ -163,16 +176,18 @@ class Outcome:
         try:
             return cls(
                 rules=Rules.from_dict(summary["rules"], SUMMARY),
-                seed=int(summary["seed"]),
-                assignments=_read_csv(path / ASSIGNMENTS, ASSIGNMENT_SCHEMA),
+                seed=_whole(summary["seed"]),
+                assignments=_read_assignments(path / ASSIGNMENTS),
                 exchanges=_read_csv(path / EXCHANGES, EXCHANGE_SCHEMA),
-                digests=dict(summary["inputs"]),
+                digests=_table(summary["inputs"], str),
                 version=str(summary["version"]),
-                seconds=dict(summary["seconds"]),
-                peak_memory=int(summary["peak_memory"]),
+                seconds=_table(summary["seconds"], int | float),
+                peak_memory=_whole(summary["peak_memory"]),
                 mechanism=str(summary.get("mechanism", terms.STAGED)),
                 options=_options(summary),
-                bound=None if (bound := summary.get("bound")) is None else int(bound),
+                bound=None
+                if (bound := summary.get("bound")) is None
+                else _whole(bound),
                 told={key: summary[key] for key in COUNTED if key in summary},
             )
         except (errors.BadRules, errors.BadArgument) as error:
@@ -184,24 +199,60 @@ class Outcome:
             ) from None
 
 
+def _shown(value: object) -> str:
+    return f"{type(value).__name__} {errors.cut(repr(value))}"
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{_shown(value)}, no whole number")
+    return value
+
+
+def _table(value: object, kind: UnionType | type) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{_shown(value)}, no table")
+    for key, entry in value.items():
+        if not isinstance(entry, kind):
+            raise TypeError(f"{errors.shown(key)}: {_shown(entry)}")
+    return value
+
+
+def _bound(summary: Mapping[str, Any]) -> int | None:
+    bound = summary.get("bound")
+    return None if bound is None else _whole(bound)
+
+
 def _options(summary: Mapping[str, Any]) -> Options | None:
     return Options.from_dict(summary["options"]) if "options" in summary else None
 
 
 def _read_summary(file: Path) -> dict[str, Any]:
     try:
+        check_readable(file)
         summary = json.loads(file.read_text("utf-8"))
+        json.dumps(summary, ensure_ascii=False).encode()  # no half of a character
     except OSError as error:
         raise errors.BadResult(
             f"{file}: {error.strerror}; expected the folder that solve --out wrote"
         ) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise errors.BadResult(
             f"{file}: not JSON; expected the summary of a run"
         ) from None
     if not isinstance(summary, dict):
         raise errors.BadResult(f"{file}: expected a JSON object")
     return summary
+
+
+def _read_assignments(file: Path) -> pl.DataFrame:
+    frame = _read_csv(file, ASSIGNMENT_SCHEMA)
+    if n_missing := frame["teacher_id"].null_count():
+        raise errors.BadResult(
+            f"{file}, column teacher_id: {n_missing} cells are empty; "
+            "expected the id of a teacher in each row"
+        )
+    return frame
 
 
 def _read_csv(file: Path, schema: Mapping[str, Any]) -> pl.DataFrame:
@@ -211,10 +262,12 @@ def _read_csv(file: Path, schema: Mapping[str, Any]) -> pl.DataFrame:
         for column, kind in schema.items()
     }
     try:
+        check_readable(file)
         frame = pl.read_csv(file, schema_overrides=flat, glob=False)
         frame = frame.select(list(schema))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (*BROKEN, OSError) as error:
+        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = errors.cut(text.splitlines()[0])
         raise errors.BadResult(
             f"{file}: {reason}; expected the columns {', '.join(schema)}"
         ) from None

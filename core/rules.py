@@ -73,16 +73,16 @@ class Rules:
         path = Path(name_or_file)
         try:
             return cls.from_toml(path.read_text("utf-8-sig"), str(path))
-        except OSError as error:
-            raise errors.UnknownPreset(
-                str(path),
-                "cannot be opened:",
-                error.strerror,
-                f"a TOML file or one of {', '.join(PRESETS)}",
-            ) from None
         except UnicodeDecodeError as error:
             raise errors.BrokenToml(
                 str(path), "not UTF-8 at byte", error.start, "TOML text in UTF-8"
+            ) from None
+        except (OSError, ValueError) as error:  # no path may hold a NUL
+            raise errors.UnknownPreset(
+                str(path),
+                "cannot be opened:",
+                getattr(error, "strerror", str(error)),
+                f"a TOML file or one of {', '.join(PRESETS)}",
             ) from None
 
     @classmethod
@@ -90,7 +90,7 @@ class Rules:
         """Read a rule set from TOML text; `source` names it in errors."""
         try:
             table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # not all of it says TOML
             raise errors.BrokenToml(
                 source, "not TOML:", str(error), "a rule set as in docs/rules.md"
             ) from None

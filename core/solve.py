@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from jiepin.core import errors, terms
+from jiepin.core.bounds import check_market
 from jiepin.core.market import Encoded, encode
 from jiepin.core.mechanisms import (
     block_exchange,
@@ -52,9 +53,10 @@ def solve(
     order of rows. `report` is called now and then with stage, claims done and in all.
     Another mechanism than the staged one takes from the rules who comes first and what
     may be wished, not the stages. Raises BadRound when a teacher wishes more than the
-    limits of the rules allow, BadArgument for an unknown mechanism or options that it
-    does not take, NoHomePoints when a block exchange lacks the points at home,
-    NotInstalled when an optimum lacks its solvers.
+    limits of the rules allow, BadArray when the frames of a round that was not read do
+    not fit together, BadArgument for an unknown mechanism or options that it does not
+    take, NoHomePoints when a block exchange lacks the points at home, NotInstalled when
+    an optimum lacks its solvers.
 
     >>> from jiepin.core import Round, Rules
     >>> round_ = Round.read("fixtures/rounds/mutual")
@@ -105,7 +107,11 @@ def clear(
     mechanism: str = terms.STAGED,
     options: Options | None = None,
 ) -> Moves:
-    """Clear a market that is encoded; `solve` says what the arguments mean."""
+    """Clear a market that is encoded; `solve` says what the arguments mean.
+
+    Raises BadArray, before any kernel runs, when the arrays do not fit together.
+    """
+    check_market(encoded.market)
     if mechanism == terms.STAGED:
         return staged.run(encoded, rules, threads, report)
     if mechanism == terms.OPTIMUM:

@@ -7,7 +7,9 @@ and whether they fit together is the question of `checks`.
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
+import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,8 +19,10 @@ import polars as pl
 from polars.datatypes import DataTypeClass
 
 from jiepin.core import errors, terms
+from jiepin.core.folders import BROKEN, check_readable
 
 TEXTS = pl.List(pl.String)
+_EXPECTED = "a folder with schools.csv, subjects.csv and teachers.csv"
 ROW = "row"  # 0-based number of the record in its file, as read
 
 
@@ -111,10 +115,18 @@ class Folder:
 def read_folder(path: Path) -> Folder:
     """Read every table of a round folder; nothing is raised, problems are collected."""
     folder = Folder()
-    if not path.is_dir() or not any(path.iterdir()):
-        kind = errors.EmptyFolder if path.is_dir() else errors.MissingFolder
-        expected = "a folder with schools.csv, subjects.csv and teachers.csv"
-        folder.problems.append(kind(str(path), None, None, None, expected))
+    try:
+        there = any(path.iterdir())
+    except OSError as error:
+        missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
+        kind = errors.MissingFolder if missing else errors.UnreadableFile
+        what = None if missing else error.strerror
+        folder.problems.append(kind(str(path), None, None, what, _EXPECTED))
+        return folder
+    if not there:
+        folder.problems.append(
+            errors.EmptyFolder(str(path), None, None, None, _EXPECTED)
+        )
         return folder
     with ThreadPoolExecutor(max_workers=1) as pool:
         digests: dict[str, Future[str]] = {}
@@ -134,7 +146,7 @@ def _sha256(file: Path) -> str:
 def _find(path: Path, spec: TableSpec, folder: Folder) -> list[Path]:
     """Return the file of a table in a list; empty when there is none to read."""
     found = [path / (spec.name + suffix) for suffix in SUFFIXES]
-    found = [file for file in found if file.exists()]
+    found = [file for file in found if os.path.exists(file)]  # raises nothing
     if len(found) > 1:
         both = " and ".join(file.name for file in found)
         folder.problems.append(
@@ -152,7 +164,7 @@ def _find(path: Path, spec: TableSpec, folder: Folder) -> list[Path]:
 
 def _can_be_opened(file: Path, folder: Folder) -> bool:
     try:
-        file.open("rb").close()
+        check_readable(file)
     except OSError as error:
         folder.problems.append(
             errors.UnreadableFile(
@@ -199,7 +211,7 @@ def _columns(
     ignored = [column for column in header if column not in spec.known]
     if ignored:
         named = ", ".join(column or "''" for column in ignored)
-        folder.ignored.append(f"{file.name}: {named}")
+        folder.ignored.append(f"{file.name}: {errors.shown(named)}")
     if problems:
         raise _Refused(problems)
     return [column for column in spec.known if column in header]
@@ -221,7 +233,7 @@ def _read_csv(file: Path, spec: TableSpec, folder: Folder) -> pl.DataFrame:
         if _may_have_short_rows(file, frame):
             _check_shape(file, len(header))
         frame = frame.select(columns).with_row_index(ROW)
-    except pl.exceptions.PolarsError as error:
+    except BROKEN as error:
         _check_utf8(file)
         _check_shape(file, len(header))
         what = str(error).splitlines()[0]
@@ -335,7 +347,7 @@ def _read_parquet(file: Path, spec: TableSpec, folder: Folder) -> pl.DataFrame:
         kinds = scan.collect_schema()
         columns = _columns(file, list(kinds), spec, folder)
         frame = scan.select(columns).collect()
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+    except BROKEN as error:
         what = type(error).__name__
         raise _broken(file, None, None, what, "a whole Parquet file") from None
     for column in columns:

@@ -31,7 +31,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
     Ed25519PublicKey,
 )
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import (
+    X25519PrivateKey,
+    X25519PublicKey,
+)
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from jiepin.reader import errors
@@ -93,7 +96,10 @@ def parse(raw: bytes) -> Challenge:
 
 def _seal_key(text: str) -> X25519PublicKey:
     try:
-        return X25519PublicKey.from_public_bytes(from_base64(text))
+        key = X25519PublicKey.from_public_bytes(from_base64(text))
+        # with a few points everybody agrees on the same secret: nothing can be sealed
+        X25519PrivateKey.generate().exchange(key)
+        return key
     except ValueError:
         raise errors.BadRequest("seal is no X25519 public key") from None
 

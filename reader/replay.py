@@ -63,7 +63,7 @@ def read_card(path: Path) -> PracticeCard:
         table = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise BadCardFile(f"{path}: {error.strerror}") from None
-    except ValueError as error:  # broken TOML or broken UTF-8
+    except (ValueError, RecursionError) as error:  # broken TOML or broken UTF-8
         raise BadCardFile(f"{path}: {error}") from None
     if unknown := sorted(table.keys() - KEYS):
         raise BadCardFile(f"{path}: unknown key {unknown[0]!r}; expected {KEYS}")

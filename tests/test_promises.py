@@ -375,7 +375,7 @@ def test_solve_prints_and_writes_an_optimum(tmp_path: Path, jiepin: Printed) -> 
         (("--max-size", 3), "only optimum has options"),
         (("--mechanism", TTC, "--effort", 2), "only optimum has options"),
         (("--mechanism", "optimum", "--max-size", 1), "max_size 1; expected 0 or"),
-        (("--mechanism", "optimum", "--effort", 0), "effort 0; expected 1 or more"),
+        (("--mechanism", "optimum", "--effort", 0), "effort 0; expected a number"),
         (("--mechanism", "optimum", "--effort", 2), "effort 2 without a max_size"),
         (("--mechanism", "optimum", "--objective", "best"), "'best' is not one of"),
         (("--mechanism", "optimum", "--keep", "best"), "'best' is not"),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from jiepin.core import checks, errors, terms
+from jiepin.core.bounds import check_moves
 from jiepin.core.kernels import measuring as kernel
 from jiepin.core.kernels.compiling import FlagArray, IndexArray
 from jiepin.core.market import Encoded, encode
@@ -20,7 +21,7 @@ from jiepin.core.mechanisms.top_trading_cycles import overall_order
 from jiepin.core.outcome import ASSIGNMENTS, Outcome
 from jiepin.core.round import Round
 from jiepin.core.rules import Rules
-from jiepin.core.solve import clear
+from jiepin.core.solve import clear, stage_names
 
 REMOTE: Final = ("remote", "special-remote", "extreme-remote")  # tags of such schools
 INDIGENOUS: Final = ("indigenous",)
@@ -130,6 +131,16 @@ class Situation:
     stage_of: IndexArray
     sizes: npt.NDArray[np.int64]
     bound: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise BadArray unless the moves are moves of the market."""
+        check_moves(
+            self.encoded.market,
+            self.moved_by,
+            self.stage_of,
+            len(stage_names(self.rules, self.mechanism)),
+            self.sizes,
+        )
 
     @classmethod
     def of(

@@ -142,7 +142,8 @@ class Figures:
 def figures(round_: Round, outcome: Outcome) -> Figures:
     """Count what a result came to.
 
-    Raises BadResult when the outcome has not one row for each teacher of the round.
+    Raises BadResult when the outcome has not one row for each teacher of the round, or
+    a move without a choice.
 
     >>> from jiepin.core import Round, Rules, solve
     >>> round_ = Round.read("fixtures/rounds/mutual")
@@ -151,6 +152,7 @@ def figures(round_: Round, outcome: Outcome) -> Figures:
     (3, 2, Flow(origin='01', destination='02', moved=1))
     """
     outcome.check_teachers(round_.teachers["teacher_id"].sort().to_list())
+    outcome.check_moves()
     people = _people(round_, outcome)
     flows = _flows(people)
     return Figures(

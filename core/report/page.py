@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from jiepin.core import errors, terms
+from jiepin.core.folders import BROKEN
 from jiepin.core.outcome import Outcome
 from jiepin.core.report.figures import Figures
 from jiepin.core.terms import Label, label_in
@@ -89,7 +90,7 @@ def county_names(file: Path) -> dict[str, str]:
     try:
         table = pl.read_csv(file, infer_schema=False, glob=False)
         return dict(table.select("county", "name").drop_nulls().iter_rows())
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (*BROKEN, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise errors.BadArgument(
             f"{file}: {reason}; expected a CSV with the columns county and name"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 
 from jiepin.core import errors, terms
 from jiepin.core.measures import MEASURES, WITHOUT_OPTIMUM
-from jiepin.core.options import Options
+from jiepin.core.options import MOST_EFFORT, Options
 from jiepin.core.round import FILES
 from jiepin.core.rules import Rules
 from jiepin.core.simulation import uniform
@@ -256,8 +257,11 @@ class Reader:
         )
         if not text:
             return Given(digests, resample)
-        folder = (self.folder / text).resolve()
-        found = file_digests(folder)
+        try:
+            folder = (self.folder / text).resolve()
+            found = file_digests(folder)
+        except (OSError, RuntimeError, ValueError):  # no path, or links in a circle
+            folder, found = self.folder, {}
         if not found:
             expected = "a folder with schools, subjects and teachers"
             self.bad(where + "folder", text, expected)
@@ -317,7 +321,7 @@ class Reader:
             if not isinstance(value, str):
                 return Rules.from_dict(value, f"{self.source}, case {number}, rules")
             file = self.folder / value
-            return Rules.load(file if file.is_file() else value)
+            return Rules.load(file if os.path.isfile(file) else value)  # never raises
         except errors.BadRules as error:
             self.problems.append(error)
             return Rules.from_dict(_NO_RULES)
@@ -337,7 +341,7 @@ class Reader:
             default.max_size,
             where,
         )
-        effort = self.whole(table, "effort", 1, 1_000, default.effort, where)
+        effort = self.whole(table, "effort", 1, MOST_EFFORT, default.effort, where)
         try:
             return Options(size, objective, keep, effort)
         except errors.BadArgument as error:

@@ -77,7 +77,7 @@ def _found(folder: Path) -> tuple[str | None, int]:
         if not first.startswith(_MARK):
             return None, 0
         return first, int(tomllib.loads(text)["replications"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None, 0
 
 

@@ -75,7 +75,7 @@ class Scenario:
         """Read a scenario from TOML text; `source` names it in errors."""
         try:
             table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # not all of it says TOML
             problem = errors.BrokenScenario(
                 source, "not TOML:", str(error), "a scenario as in docs/simulation.md"
             )
