@@ -48,7 +48,12 @@ class Contents:
 
 def path_of(site: Site, year: int) -> Path:
     """Return where the archive of a year lies."""
-    return site.settings.data / "rounds" / str(year) / f"archive-{year}.zip"
+    return site.settings.data / file_of(year)
+
+
+def file_of(year: int) -> str:
+    """Return where that is below the data folder."""
+    return f"rounds/{year}/archive-{year}.zip"
 
 
 async def write(site: Site, year: int) -> str:

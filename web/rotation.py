@@ -1,12 +1,14 @@
-"""Sealing again with a fresh key: every place where sealed values lie, in one list."""
+"""Every place where sealed values lie, in one list: sealed again, or tried to open."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import aiosqlite
+
 from jiepin.web.store.database import Database
-from jiepin.web.vault import Vault
+from jiepin.web.vault import NotSealedHere, Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +82,17 @@ async def seal_again(database: Database, vault: Vault) -> int:
                 await db.execute(place.write, {"sealed": fresh, "row": row})
                 count += 1
     return count
+
+
+async def unopened(db: aiosqlite.Connection, vault: Vault) -> list[str]:
+    """Return the columns whose values these keys do not open; one of each is tried."""
+    return [place.column for place in _PLACES if not await _opens(db, vault, place)]
+
+
+async def _opens(db: aiosqlite.Connection, vault: Vault, place: _Place) -> bool:
+    for row, sealed in await db.execute_fetchall(place.read + " limit 1"):
+        try:
+            vault.open(sealed, place.column, row)
+        except NotSealedHere:
+            return False
+    return True
