@@ -11,6 +11,7 @@ to_run=(pcscd libccid libpcsclite1 libnss3-tools)
 for_cards=(pcscd libpcsclite1 vsmartcard-vpcd)
 for_pages=(chromium libnss3-tools)
 for_print=(fonts-noto-cjk fonts-cns11643-sung poppler-utils)
+for_proxy=(nginx curl)
 
 missing_of() { # those of the packages that are not installed
   local package status
@@ -22,12 +23,13 @@ missing_of() { # those of the packages that are not installed
 }
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-  echo "packages: no apt-get here. Tests with pcscd and vpcd, Chromium or pdftotext are" \
+  echo "packages: no apt-get here. Tests with pcscd and vpcd, Chromium, pdftotext or nginx are" \
     "skipped where those are missing; on Linux pip needs gcc and winscard.h for pyscard."
   exit 0
 fi
 
-packages=("${to_build[@]}" "${for_cards[@]}" "${for_pages[@]}" "${for_print[@]}")
+packages=("${to_build[@]}" "${for_cards[@]}" "${for_pages[@]}" "${for_print[@]}"
+  "${for_proxy[@]}")
 [ "${1:-}" != reader ] || packages=("${to_build[@]}" "${to_run[@]}")
 mapfile -t missing < <(missing_of "${packages[@]}")
 [ ${#missing[@]} -gt 0 ] || exit 0
@@ -50,11 +52,12 @@ fi
 without=""
 if [ "${1:-}" = reader ]; then
   without=" the card reader service needs them;"
-  for_cards=() for_pages=() for_print=()
+  for_cards=() for_pages=() for_print=() for_proxy=()
 fi
 [ -z "$(missing_of "${to_build[@]}")" ] || without+=" pip cannot compile pyscard;"
 [ -z "$(missing_of "${for_cards[@]}")" ] || without+=" tests with a card are skipped;"
 [ -z "$(missing_of "${for_pages[@]}")" ] || without+=" tests in a browser are skipped;"
 [ -z "$(missing_of "${for_print[@]}")" ] || without+=" tests of prints are skipped;"
+[ -z "$(missing_of "${for_proxy[@]}")" ] || without+=" tests behind nginx are skipped;"
 echo "packages: ${missing[*]} missing:$without" \
   "sudo apt-get install --no-install-recommends ${missing[*]}"
