@@ -29,6 +29,7 @@ NICE: Final = 10
 # -P: no module may come out of the folder that the site was started in
 PROGRAM: Final = (sys.executable, "-P", "-m", "jiepin.web.explainer")
 MOST_WAITING: Final = 40  # who comes later is asked to come again
+SOON: Final = 0.25  # seconds that somebody waits who is not the only one to ask
 _PATIENCE: Final = 60  # seconds for one answer
 _IDLE: Final = 600  # seconds after which the process ends by itself
 _LONGEST: Final = 2**24  # bytes of one answer
@@ -76,21 +77,33 @@ class Explainer:
         self._run = 0  # that the process knows
         self._kept: dict[tuple[int, str], bytes] = {}
         self._one = asyncio.Lock()
-        self._waiting = 0
+        self._asked: set[asyncio.Task[None]] = set()
         self._prepared = 0  # the run that was prepared last
         self._preparing: asyncio.Task[None] | None = None
 
     async def explain(self, run: Run, number: str) -> Explained:
-        """Return why a teacher of a run is where he is; raises NotExplained."""
+        """Return why a teacher of a run is where he is; raises NotExplained.
+
+        Where others ask as well he does not wait long for his turn: it will be there
+        when he asks again.
+        """
         if (run.run, number) not in self._kept:
-            if self._waiting >= MOST_WAITING:
+            if len(self._asked) >= MOST_WAITING:
                 raise NotExplained
-            self._waiting += 1
-            try:
-                await self._fetch(run, number)
-            finally:
-                self._waiting -= 1
+            patience = SOON if self._asked else None
+            fetching = asyncio.create_task(self._fetch(run, number))
+            self._asked.add(fetching)
+            fetching.add_done_callback(self._answered)
+            await asyncio.wait([fetching], timeout=patience)
+            if not fetching.done():
+                raise NotExplained
+            await fetching
         return _explained(json.loads(self._kept[run.run, number]))
+
+    def _answered(self, fetching: asyncio.Task[None]) -> None:
+        self._asked.discard(fetching)
+        if not fetching.cancelled():
+            fetching.exception()  # told to whoever still waits for it
 
     def prepare(self, run: Run, numbers: Iterable[str]) -> None:
         """Begin to work out what these will ask, once for a run."""
@@ -102,14 +115,16 @@ class Explainer:
 
     async def stop(self) -> None:
         """End the process, and what is being prepared."""
-        if self._preparing:
-            self._preparing.cancel()
+        under_way = [*self._asked, *([self._preparing] if self._preparing else [])]
+        for work in under_way:
+            work.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
         await self._end()
 
     async def _prepare(self, run: Run, numbers: Iterable[str]) -> None:
         with suppress(NotExplained):
             for number in numbers:
-                while self._waiting:
+                while self._asked:
                     await asyncio.sleep(0.2)
                 await self._fetch(run, number)
 
