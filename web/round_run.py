@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from jiepin.web.logs import wordless
 from jiepin.web.site import Site
 from jiepin.web.store import round_folder as folders
 from jiepin.web.store import runs, schools, snapshots
@@ -42,12 +43,20 @@ MAIN: Final = (
     f"sys.argv = [seed if word == '{HIDDEN}' else word for word in sys.argv]; "
     "from jiepin.core.cli import main; main()"
 )
+# Linux ends the engine with the site, even one that is killed (PR_SET_PDEATHSIG): its
+# result would come into the way of the run when it is taken up again
+SITE: Final = "JIEPIN_SITE"  # whose process it is
+END_WITH_SITE: Final = (
+    "import ctypes, os, sys; "
+    "sys.platform == 'linux' and ctypes.CDLL(None).prctl(1, 9); "
+    f"os.getppid() == int(os.environ.pop('{SITE}')) or sys.exit('the site has ended')"
+)
 # -P: no module may come out of the data folder, where it works
 PROGRAM: Sequence[str] = (
     sys.executable,
     "-P",
     "-c",
-    f"import os; os.nice({NICE}); {MAIN}",
+    f"{END_WITH_SITE}; os.nice({NICE}); {MAIN}",
 )
 AFTER_A_FAULT: Final = 60  # seconds until the next try
 MOST_LINES: Final = 400
@@ -125,7 +134,6 @@ class Runner:
 
     async def run(self) -> None:
         """Run what waits until cancelled; the process under way ends as well."""
-        await self._outlived(runs.take_up_again(self._site))
         while True:
             self._wake.clear()
             if await self._outlived(self._all()) and not self._wake.is_set():
@@ -137,11 +145,14 @@ class Runner:
         try:
             await work
         except Exception as fault:
-            log.error("runs: %s; trying again", type(fault).__name__, exc_info=fault)
+            name = type(fault).__name__
+            log.error("runs: %s; trying again", name, exc_info=wordless(fault))
             return False
         return True
 
     async def _all(self) -> None:
+        # of a site that has ended, or whose end could not be written down
+        await runs.take_up_again(self._site)
         while (run := await runs.begin_next(self._site)) is not None:
             self._cancelled = False
             self._lines.clear()
@@ -152,7 +163,7 @@ class Runner:
                 self._lines.append(str(fault))
                 await runs.fail(self._site, run.id, self.log)
             except Exception as fault:
-                log.error("run %d", run.id, exc_info=fault)
+                log.error("run %d", run.id, exc_info=wordless(fault))
                 self._lines.append(type(fault).__name__)
                 await runs.fail(self._site, run.id, self.log)
             finally:
@@ -221,7 +232,7 @@ class Runner:
             *PROGRAM,
             *words,
             cwd=self._site.settings.data,
-            env=environment(self._site.settings.data) | seed,
+            env=environment(self._site.settings.data) | seed | {SITE: str(os.getpid())},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -17,9 +17,11 @@ import contextlib
 import hashlib
 import hmac
 import secrets
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -199,7 +201,15 @@ def _after(answer: httpx2.Response, now: datetime) -> timedelta | None:
 
 
 def _client(settings: Line) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=settings.api, timeout=TIMEOUT)
+    return httpx2.AsyncClient(
+        base_url=settings.api, timeout=TIMEOUT, verify=_trusting()
+    )
+
+
+@cache
+def _trusting() -> ssl.SSLContext:
+    """Return what checks certificates, made once: pages wait while it is made."""
+    return httpx2.create_ssl_context()
 
 
 async def _form(client: httpx2.AsyncClient, path: str, **fields: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+from functools import cache
 from typing import Any, Final
 
 import aiosmtplib
@@ -53,10 +54,16 @@ class Post:
             "password": self.settings.password or None,
             "use_tls": self.settings.security == "tls",
             "start_tls": self.settings.security == "starttls",
-            "tls_context": self.context,
+            "tls_context": self.context or _trusting(),
             "timeout": self.timeout,
             "local_hostname": _address(self.settings.sender).domain,
         }
+
+
+@cache
+def _trusting() -> ssl.SSLContext:
+    """Return what checks certificates, made once: pages wait while it is made."""
+    return ssl.create_default_context()
 
 
 def message(

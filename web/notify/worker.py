@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from random import Random
 from typing import Any, Final, Protocol
 
 from jiepin.web.clock import to_ms
+from jiepin.web.logs import wordless
 from jiepin.web.notify import texts
 from jiepin.web.notify.delivery import NeverSent, NotSent
 from jiepin.web.notify.line import Push
@@ -30,10 +30,11 @@ MOST_TRIES: Final = 14
 FIRST_WAIT: Final = timedelta(seconds=30)
 # 14 tries span less than a day, for which LINE knows a retry key
 LONGEST_WAIT: Final = timedelta(hours=2)
-LONGEST_ASKED: Final = timedelta(hours=12)  # whatever a server says
 LOOK_EVERY: Final = 1.0  # seconds
+AFTER_A_FAULT: Final = 10.0  # a full disk is not to be filled with our log as well
 STOP_WITHIN: Final = 10.0  # seconds
 AT_ONCE: Final = 8
+PAUSE: Final = 0.2  # seconds after as many as that: at most forty a second
 
 log = logging.getLogger(__name__)
 
@@ -70,18 +71,21 @@ class Worker:
                 await asyncio.wait([step], timeout=STOP_WITHIN)
                 raise
             if not sent:
-                await asyncio.sleep(LOOK_EVERY)
+                await asyncio.sleep(AFTER_A_FAULT if sent is None else LOOK_EVERY)
+            elif sent == AT_ONCE:  # once a result is out thousands wait, and look at it
+                await asyncio.sleep(PAUSE)
 
-    async def _outlived_step(self) -> int:
+    async def _outlived_step(self) -> int | None:
+        """Return how many messages were tried, None after a fault."""
         try:
             return await self.step()
         except Exception as fault:
-            log.error("the outbox: %s\n%s", *_trace(fault))
-            return 0
+            log.error("the outbox: %s", type(fault).__name__, exc_info=wordless(fault))
+            return None
 
     async def step(self) -> int:
         """Send what is due now and return how many messages were tried."""
-        async with self.site.database.reading() as db:
+        async with self.site.database.reading(quick=True) as db:
             if not await outbox.is_due(db, self.site.clock.now()):
                 return 0
         claimed = await outbox.claim(self.site, AT_ONCE)
@@ -103,9 +107,10 @@ class Worker:
             await outbox.failed(self.site, message.id, str(fault), None)
         except Exception as fault:
             # a fault of ours must neither stop the others nor repeat without end
-            log.error("message %d: %s\n%s", message.id, *_trace(fault))
+            name = type(fault).__name__
+            log.error("message %d: %s", message.id, name, exc_info=wordless(fault))
             retry_at = self._retry_at(message.tries + 1, None)
-            await outbox.failed(self.site, message.id, type(fault).__name__, retry_at)
+            await outbox.failed(self.site, message.id, name, retry_at)
         else:
             await outbox.done(self.site, message.id)
 
@@ -123,7 +128,7 @@ class Worker:
     async def _letter(
         self, message: outbox.Claimed, facts: texts.Facts
     ) -> dict[str, Any]:
-        async with self.site.database.reading() as db:
+        async with self.site.database.reading(quick=True) as db:
             round_ = await schools.round(db)
         organiser = "" if round_ is None else round_.organiser
         sender = texts.Sender(self.site.settings.origin, organiser)
@@ -133,7 +138,7 @@ class Worker:
     async def _line(
         self, message: outbox.Claimed, facts: texts.Facts
     ) -> dict[str, Any]:
-        async with self.site.database.reading() as db:
+        async with self.site.database.reading(quick=True) as db:
             user = await notices.line_user(db, self.site.vault, message.application)
         if user is None:
             raise NeverSent("no longer linked with LINE")
@@ -143,15 +148,10 @@ class Worker:
         """Return when to try again after so many tries, None to give up."""
         if tries >= MOST_TRIES:
             return None
-        wait = max(self._wait_after(tries), min(after or timedelta(), LONGEST_ASKED))
+        wait = max(self._wait_after(tries), min(after or timedelta(), outbox.FARTHEST))
         return self.site.clock.now() + wait
 
     def _wait_after(self, tries: int) -> timedelta:
         """Double from try to try, and spread by a half up or down."""
         wait = min(FIRST_WAIT * 2.0 ** (tries - 1), LONGEST_WAIT)
         return wait * self.random.uniform(0.5, 1.5)
-
-
-def _trace(fault: Exception) -> tuple[str, str]:
-    """Return what went wrong and where, without words that may name a person."""
-    return type(fault).__name__, "".join(traceback.format_tb(fault.__traceback__))

@@ -15,6 +15,8 @@ from jiepin.web.vault import Vault
 
 Channel = Literal["mail", "line"]
 CLAIM_LIFE = timedelta(minutes=5)  # after it, what a dead worker held is due again
+# no message waits longer; one that would was written before the clock was set back
+FARTHEST = timedelta(hours=12)
 _COLUMN = "outbox.payload"
 
 
@@ -91,15 +93,17 @@ async def add(
 async def claim(site: Site, limit: int = 20) -> list[Claimed]:
     """Take the messages that are due, oldest first; nobody else gets them."""
     now = site.clock.now()
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         rows = await db.execute_fetchall(
             """update outbox set state = 'claimed', next_try = :again
             where id in (select id from outbox where state in ('waiting', 'claimed')
-            and next_try <= :now order by next_try, id limit :limit)
+            and (next_try <= :now or next_try > :latest)
+            order by next_try, id limit :limit)
             returning id, key, channel, event, application, payload, tries""",
             {
                 "now": to_ms(now),
                 "again": to_ms(now + CLAIM_LIFE),
+                "latest": to_ms(now + FARTHEST),
                 "limit": limit,
             },
         )
@@ -117,8 +121,8 @@ async def is_due(db: aiosqlite.Connection, now: datetime) -> bool:
     """Tell whether `claim` would find anything, without writing."""
     rows = await db.execute_fetchall(
         "select 1 from outbox where state in ('waiting', 'claimed') "
-        "and next_try <= :now limit 1",
-        {"now": to_ms(now)},
+        "and (next_try <= :now or next_try > :latest) limit 1",
+        {"now": to_ms(now), "latest": to_ms(now + FARTHEST)},
     )
     return bool(rows)
 
@@ -138,7 +142,7 @@ async def _finish(
     site: Site, id_: int, state: str, error: str, retry_at: datetime | None
 ) -> None:
     now = to_ms(site.clock.now())
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         await db.execute(
             """update outbox set state = :state, error = :error, tries = tries + 1,
             next_try = :next_try,

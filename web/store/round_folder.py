@@ -263,10 +263,14 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
     fresh = folder.with_name(f".{folder.name}-new")
     for old in (fresh, folder):
         shutil.rmtree(old, ignore_errors=True)
-    fresh.mkdir()
-    for name, content in files.items():
-        _write_file(fresh / name, content)
-    fresh.rename(folder)
+    try:
+        fresh.mkdir()
+        for name, content in files.items():
+            _write_file(fresh / name, content)
+        fresh.rename(folder)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)  # it takes room, of which is none
+        raise
     for one in (folder, folder.parent, *(made.parent for made in missing)):
         settle(one)
 
@@ -280,9 +284,13 @@ def _write_file(file: Path, content: bytes) -> None:
 def write_beside(file: Path, text: str) -> None:
     """Write one file beside a folder, whole or not at all, on disk at the return."""
     fresh = file.with_name(f".{file.name}-new")
-    fresh.write_text(text, "utf-8")
-    settle(fresh)
-    fresh.replace(file)
+    try:
+        fresh.write_text(text, "utf-8")
+        settle(fresh)
+        fresh.replace(file)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
     settle(file.parent)
 
 

@@ -307,7 +307,7 @@ async def _note(
 
 
 async def take_up_again(site: Site) -> None:
-    """Let what a site that has ended left running wait for its turn again."""
+    """Let what was left running wait for its turn again; nothing may be under way."""
     async with site.database.writing() as db:
         await db.execute(
             "update run set state = 'waiting', phase = '', log = '' "

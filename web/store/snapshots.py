@@ -20,6 +20,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -172,6 +173,22 @@ async def seed(db: aiosqlite.Connection, vault: Vault, id_: int) -> Seed:
     return Seed(int(number), nonce)
 
 
+async def audit_head(db: aiosqlite.Connection) -> dict[str, int | str]:
+    """Return how far the audit is: its digest here proves every entry before it."""
+    rows = await db.execute_fetchall(
+        "select id, digest from audit order by id desc limit 1"
+    )
+    return next(
+        ({"entries": id_, "digest": bytes(digest).hex()} for id_, digest in rows),
+        {"entries": 0, "digest": ""},
+    )
+
+
+def audit_file(snapshot: Snapshot) -> str:
+    """Return where the audit as it was at the freeze lies, below the data folder."""
+    return f"{snapshot.folder}-audit.jsonl"
+
+
 def signed_text(digest: str) -> bytes:
     """Return what the site signs for a manifest of this digest."""
     return f"{_FORMAT} {digest}".encode("ascii")
@@ -258,7 +275,8 @@ async def freeze(
             shutil.rmtree(folder, ignore_errors=True)
         raise
     assert snapshot is not None  # it was just written
-    await _keep_audit(site, snapshot)
+    with suppress(OSError):  # frozen it is all the same, and it is tried again
+        await _keep_audit(site, snapshot)
     return snapshot
 
 
@@ -291,7 +309,7 @@ async def _plan(
         seed=await _seed_for(db, site.vault, settings.year),
         rules=rounds.rules_text(settings),
         drawn=await round_folder.draw(db, site.vault, settings),
-        audit=await _head(db),
+        audit=await audit_head(db),
     )
     if kind == "correction":
         await _refuse_the_same(db, plan)
@@ -399,17 +417,6 @@ async def _seed_for(db: aiosqlite.Connection, vault: Vault, year: int) -> Seed:
     return await seed(db, vault, before[0].id) if before else Seed.fresh()
 
 
-async def _head(db: aiosqlite.Connection) -> dict[str, int | str]:
-    """Return how far the audit is: its digest here proves every entry before it."""
-    rows = await db.execute_fetchall(
-        "select id, digest from audit order by id desc limit 1"
-    )
-    return next(
-        ({"entries": id_, "digest": bytes(digest).hex()} for id_, digest in rows),
-        {"entries": 0, "digest": ""},
-    )
-
-
 async def _write(site: Site, plan: _Plan) -> str:
     """Write the folder and let the engine read it; returns the manifest."""
     manifest = plan.manifest
@@ -483,12 +490,27 @@ async def _note(
     await audit.add(db, now, actor.account, action, f"snapshot {id_}", "", detail)
 
 
-async def _keep_audit(site: Site, snapshot: Snapshot) -> None:
-    """Write the audit as it was at the freeze beside the folder."""
-    file = site.settings.data / f"{snapshot.folder}-audit.jsonl"
+async def keep_audits(site: Site) -> None:
+    """Write the audit beside folders where a crash or a full disk was in between."""
     async with site.database.reading() as db:
-        lines = [line async for line in audit.export_lines(db)]
-    await asyncio.to_thread(round_folder.write_beside, file, "".join(lines))
+        found = await announced(db)
+    for snapshot in found:
+        there = (site.settings.data / snapshot.folder).exists()
+        if there and not _audit_file(site, snapshot).exists():
+            await _keep_audit(site, snapshot)
+
+
+async def _keep_audit(site: Site, snapshot: Snapshot) -> None:
+    """Write the audit as it was at the freeze, its own entry included."""
+    entries = json.loads(snapshot.manifest)["audit"]["entries"] + 1
+    async with site.database.reading() as db:
+        lines = [line async for line in audit.export_lines(db, 0, entries)]
+    text, file = "".join(lines), _audit_file(site, snapshot)
+    await asyncio.to_thread(round_folder.write_beside, file, text)
+
+
+def _audit_file(site: Site, snapshot: Snapshot) -> Path:
+    return site.settings.data / f"{snapshot.folder}-audit.jsonl"
 
 
 # take back
