@@ -5,12 +5,15 @@
 # make bench  time everything and write bench/README.md (about 45 minutes)
 # make bench-quick              small sizes within three minutes, to the screen
 # make bench-compare BASE=REV   this tree and a revision, by turns
+# make audit  ask for known weaknesses of what site and reader depend on; 3: no answer
+# make sbom   write build/sbom.json, a CycloneDX list of the same packages
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+AUDIT := build/audit
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo serve test lint reader bench bench-quick bench-compare clean
+.PHONY: demo serve test lint reader bench bench-quick bench-compare audit sbom clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/jiepin generate demo/round --teachers 5000 --seed 114
@@ -46,6 +49,14 @@ bench-compare: $(VENV)/test.stamp
 	@test -n "$(BASE)" || { echo "Which revision? make bench-compare BASE=REV"; exit 2; }
 	$(BIN)/python bench/compare.py $(BASE)
 
+audit: $(AUDIT)/stamp
+	$(AUDIT)/tools/bin/python .ci/audit.py $(AUDIT)/site/lib/python*/site-packages
+
+sbom: $(AUDIT)/stamp
+	$(AUDIT)/tools/bin/cyclonedx-py environment --output-reproducible --mc-type application \
+	  --output-file build/sbom.json $(AUDIT)/site/bin/python
+	@echo "build/sbom.json: $$(grep -c '"bom-ref"' build/sbom.json) entries"
+
 clean:
 	rm -rf $(VENV) build demo
 
@@ -70,6 +81,14 @@ $(VENV)/test.stamp: setup.cfg pyproject.toml | $(BIN)/python
 	  echo "pyscard could not be built: tests with a card reader will be skipped"
 	touch $@ $(VENV)/demo.stamp $(VENV)/web.stamp
 
+# what is looked at and what looks are apart: the tools are no part of the product
+$(AUDIT)/stamp: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m venv $(AUDIT)/site
+	$(AUDIT)/site/bin/python -m pip install --quiet --editable '.[web,reader]' || \
+	  $(AUDIT)/site/bin/python -m pip install --quiet --editable '.[web]'
+	$(BIN)/python -m venv $(AUDIT)/tools
+	$(AUDIT)/tools/bin/python -m pip install --quiet 'pip-audit>=2.7' 'cyclonedx-bom>=5'
+	touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
