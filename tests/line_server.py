@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -37,6 +37,7 @@ class LineServer:
     """
 
     address: str = ""
+    callback: str = CALLBACK
     user: str = "U0123456789abcdef0123456789abcdef"
     failures: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     delivered: list[dict[str, Any]] = field(default_factory=list)
@@ -53,13 +54,13 @@ class LineServer:
         asked = dict(request.query_params)
         assert asked["response_type"] == "code"
         assert asked["client_id"] == LOGIN_ID
-        assert asked["redirect_uri"] == CALLBACK
+        assert asked["redirect_uri"] == self.callback
         assert asked["code_challenge_method"] == "S256"
         assert re.fullmatch(r"[A-Za-z0-9]+", asked["state"])
         code = secrets.token_urlsafe(12)
         self.asked[code] = asked
         back = urlencode({"code": code, "state": asked["state"]})
-        return RedirectResponse(f"{CALLBACK}?{back}")
+        return RedirectResponse(f"{self.callback}?{back}")
 
     async def token(self, request: Request) -> Response:
         form = {name: str(value) for name, value in (await request.form()).items()}
@@ -98,6 +99,10 @@ class LineServer:
 
     async def push(self, request: Request) -> Response:
         key = request.headers.get("X-Line-Retry-Key", "")
+        try:
+            message = await request.json()
+        except ClientDisconnect:  # killed in the midst of it: nothing is taken
+            return Response(status_code=400)
         self.pushes.append(key)
         if request.headers.get("Authorization") != f"Bearer {CHANNEL_TOKEN}":
             return JSONResponse({"message": "Authentication failed"}, 401)
@@ -110,7 +115,7 @@ class LineServer:
             known = {"X-Line-Accepted-Request-Id": key}
             return JSONResponse({"message": "accepted already"}, 409, known)
         self.taken.add(key)
-        self.delivered.append(await request.json())
+        self.delivered.append(message)
         return JSONResponse({"sentMessages": []}, status % 1000, headers)
 
     def app(self) -> Starlette:

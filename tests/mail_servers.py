@@ -65,9 +65,12 @@ class Mailbox:
 
 @asynccontextmanager
 async def mail_server(
-    tls: ssl.SSLContext | None = None, implicit: bool = False, **options: Any
+    tls: ssl.SSLContext | None = None,
+    implicit: bool = False,
+    port: int = 0,
+    **options: Any,
 ) -> AsyncIterator[Mailbox]:
-    """Run a mail server; `implicit` speaks TLS from the first byte."""
+    """Run a mail server; `implicit`: TLS from the first byte, `port` 0: a free one."""
     mailbox = Mailbox()
     talks: list[SMTP] = []
 
@@ -80,7 +83,7 @@ async def mail_server(
 
     loop = asyncio.get_running_loop()
     context = tls if implicit else None
-    server = await loop.create_server(talk, "127.0.0.1", 0, ssl=context)
+    server = await loop.create_server(talk, "127.0.0.1", port, ssl=context)
     mailbox.port = server.sockets[0].getsockname()[1]
     try:
         yield mailbox

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 from starlette.applications import Starlette
@@ -38,7 +38,9 @@ class SiteServer:
 
 @contextmanager
 def site_server(
-    settings_at: Callable[[str], Settings], clock: Clock | None = None
+    settings_at: Callable[[str], Settings],
+    clock: Clock | None = None,
+    http: Literal["auto", "h11", "httptools"] = "auto",
 ) -> Iterator[SiteServer]:
     """Serve the site that `settings_at` describes for an address; ended at the end."""
     # said to be TCP, so that asyncio sends without waiting for more (TCP_NODELAY)
@@ -46,15 +48,19 @@ def site_server(
     listening.bind(("127.0.0.1", 0))
     origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
     app = create_app(settings_at(origin), Vault.new(), clock)
-    with _serving(app, listening) as loop:
+    with _serving(app, listening, http) as loop:
         yield SiteServer(origin, app.state.site, loop)
 
 
 @contextmanager
 def _serving(
-    app: Starlette, listening: socket.socket
+    app: Starlette,
+    listening: socket.socket,
+    http: Literal["auto", "h11", "httptools"],
 ) -> Iterator[asyncio.AbstractEventLoop]:
-    config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="on")
+    config = uvicorn.Config(
+        app, http=http, log_level="error", access_log=False, lifespan="on"
+    )
     server = uvicorn.Server(config)
     started: queue.Queue[asyncio.AbstractEventLoop] = queue.Queue()
 

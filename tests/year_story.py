@@ -9,12 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
 import staff_cards
 from practice_round import Client
-from site_browser import Browser, Page, opened
 from site_server import SiteServer
 from staff_cards import Telephone
 
@@ -26,6 +25,9 @@ from jiepin.web.demo import Person
 from jiepin.web.documents import spreadsheets
 from jiepin.web.documents.spreadsheets import Sheet
 from jiepin.web.site import Site
+
+if TYPE_CHECKING:
+    from site_browser import Browser, Page
 
 YEAR = 115
 ORGANISER = "高雄市政府教育局"
@@ -255,6 +257,8 @@ class Visitor(Client):
     @property
     def page(self) -> Page:
         """His window, opened when it is first asked for."""
+        from site_browser import opened  # skips the test where there is no browser
+
         if self._page is None:
             self._page = opened(self.browser, self.server.origin, self.width)
         self._share_cookies(self._page)

@@ -18,7 +18,7 @@ import aiosqlite
 
 from jiepin.web import card
 from jiepin.web.access import Actor
-from jiepin.web.clock import to_ms
+from jiepin.web.clock import STANDS_STILL, to_ms
 from jiepin.web.passwords import Busy, Passwords
 from jiepin.web.site import Site
 from jiepin.web.store import accounts as store
@@ -117,6 +117,16 @@ class Presence:
         return seen
 
 
+def has_ended(created: datetime, seen: datetime, now: datetime) -> bool:
+    """Tell whether a session has ended by itself.
+
+    So has one begun later than now: the clock was set back, and nobody knows how long
+    it would last.
+    """
+    age = now - created
+    return now - seen > IDLE or not -STANDS_STILL <= age <= ABSOLUTE
+
+
 async def flush(site: Site, presence: Presence) -> None:
     """Write to the database who was seen when, and delete what has ended."""
     now = site.clock.now()
@@ -149,9 +159,11 @@ async def challenge(
     now = site.clock.now()
     fresh = secrets.token_urlsafe(32)
     key = f"challenge:{network(address)}"
-    async with site.database.reading() as db:  # a flood of them writes nothing
+    async with site.database.reading(
+        quick=True
+    ) as db:  # a flood of them writes nothing
         await _refuse_throttled(db, key, now, "crowded")
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         await _count(db, key, now, CHALLENGES, CHALLENGE_SPAN)
         known = cookie and await store.is_session(db, digest(cookie))
         token = cookie if cookie and known else fresh
@@ -185,9 +197,20 @@ def network(address: str) -> str:
 async def _refuse_throttled(
     db: aiosqlite.Connection, key: str, now: datetime, reason: Reason
 ) -> None:
-    until = (await store.throttled_until(db, [key])).get(key, now)
+    until = await _throttled_until(db, key, now)
     if until > now:
         raise Refused(reason, until)
+
+
+async def _throttled_until(
+    db: aiosqlite.Connection, key: str, now: datetime
+) -> datetime:
+    """Return until when a key is refused, `now` when it is not.
+
+    A refusal longer than any was written before the clock was set back.
+    """
+    until = (await store.throttled_until(db, [key])).get(key, now)
+    return until if until <= now + LOCK else now
 
 
 async def _count(
@@ -203,7 +226,7 @@ async def read_answer(
 ) -> card.Reading:
     """Open the answer to the last challenge of a session; raises Refused."""
     now = site.clock.now()
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         asked = cookie and await store.use_challenge(db, digest(cookie))
     if not asked or to_ms(now) // 1000 >= asked.expires:
         raise Refused("again")
@@ -226,7 +249,7 @@ async def sign_in(site: Site, passwords: Passwords, attempt: Attempt) -> str:
 
     From a new computer he comes no further than to the code that is mailed for it.
     """
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         person = await _find(site, db, attempt.level, attempt.reading)
         county = await store.roster_county(
             db, person.year, attempt.level, person.lookup
@@ -323,7 +346,7 @@ async def _year(db: aiosqlite.Connection, level: str) -> int:
 async def take_attempt(site: Site, key: str, address: str | None) -> None:
     """Count an attempt before it is made, so that many at once are counted too."""
     now = site.clock.now()
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         await _refuse_throttled(db, key, now, "locked")
         if address is not None:
             await _refuse_throttled(db, _address_key(address), now, "slow")
@@ -336,7 +359,7 @@ async def taken_back_when_busy(site: Site, key: str) -> AsyncIterator[None]:
     try:
         yield
     except Busy:
-        async with site.database.writing() as db:
+        async with site.database.writing(quick=True) as db:
             await store.take_back(db, key, FAILURES, site.clock.now())
         raise
 
@@ -356,7 +379,7 @@ async def count_failure(
     """Count and note a failure; who it was is not known, so that nobody is named."""
     now = site.clock.now()
     detail = {"other_birthday": True} if other_birthday else None
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         await _count_address(db, address, now)
         await audit.add(db, now, "", "sign-in-refused", account, county, detail)
 
@@ -376,7 +399,7 @@ async def _admit(
     """
     now, device = site.clock.now(), attempt.reading.device
     token = secrets.token_urlsafe(32)
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         account = await store.by_lookup(db, person.year, attempt.level, person.lookup)
         if account != person.account:
             raise Refused("again")  # a password was set while this one was checked
@@ -497,18 +520,19 @@ async def _session(
     """Return the session of a cookie unless it has ended."""
     if not cookie:
         return None
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         found = await store.session(db, digest(cookie))
     if found is None:
         return None
     now, session = site.clock.now(), found[0]
-    ended = now - presence.last(session) > IDLE or now - session.created > ABSOLUTE
-    return None if ended else found
+    if has_ended(session.created, presence.last(session), now):
+        return None
+    return found
 
 
 async def sign_out(site: Site, presence: Presence, cookie: str) -> None:
     """End the session of a cookie."""
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         await store.end_session(db, digest(cookie))
     presence.forget(digest(cookie))
 
@@ -516,7 +540,7 @@ async def sign_out(site: Site, presence: Presence, cookie: str) -> None:
 async def renew(site: Site, session: store.Session) -> str:
     """End all sessions of an account and begin a new one; returns its cookie."""
     token, now = secrets.token_urlsafe(32), site.clock.now()
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         await store.end_sessions(db, session.account)
         await store.add_session(db, digest(token), session.account, session.device, now)
     return token
@@ -524,7 +548,7 @@ async def renew(site: Site, session: store.Session) -> str:
 
 async def identity(site: Site, account: str) -> tuple[str, str]:
     """Return the national ID and the birthday (ISO) of an account."""
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         national_id, birth_date = await store.sealed_identity(db, account)
     return (
         site.vault.open(national_id, "account.national_id", account),
@@ -543,7 +567,7 @@ async def check_present(
     Counted as signing in is: who finds a computer left alone may not try for long.
     """
     now, key = site.clock.now(), f"present:{account}"
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         await _refuse_throttled(db, key, now, "locked")
         await _count(db, key, now, FAILURES, LOCK)
         found = await store.by_id(db, account)
@@ -551,7 +575,7 @@ async def check_present(
     async with taken_back_when_busy(site, key):
         if not await passwords.matches(stored, password):
             return None
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         await store.forget_failures(db, key)
     return stored
 
@@ -567,7 +591,7 @@ async def change_password(
     """
     token, now, id_ = secrets.token_urlsafe(32), site.clock.now(), session.account
     sealed = site.vault.seal(hint, "account.hint", id_) if hint else None
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         if not await store.change_password(db, id_, present, password, sealed):
             return None
         await store.end_sessions(db, id_)
@@ -600,10 +624,10 @@ async def send_code(
     now = site.clock.now()
     event = "device-code" if device else "mail-code"
     code, key = f"{secrets.randbelow(10**8):08d}", f"{event}:{application.account}"
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         last = await store.mail_code(db, application.account, device)
-        until = (await store.throttled_until(db, [key])).get(key, now)
-        if last and last.email == email:
+        until = await _throttled_until(db, key, now)
+        if last and last.email == email and last.created <= now:
             until = max(until, last.created + CODE_PAUSE)
         if until > now:
             return until
@@ -619,7 +643,7 @@ async def send_code(
 
 async def check_code(site: Site, account: str, code: str) -> str | None:
     """Return the address that a code proves, None when it is wrong or over."""
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         found = await _proved(db, account, store.ADDRESS, code, site.clock.now())
     return found.email if found else None
 
@@ -643,7 +667,7 @@ async def confirm_device(site: Site, who: Newcomer, code: str) -> str | None:
     """
     token, now = secrets.token_urlsafe(32), site.clock.now()
     account, device = who.session.account, who.device
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         here = await store.session(db, who.session.token)
         if here is None:
             return None
@@ -663,10 +687,10 @@ async def confirm_device(site: Site, who: Newcomer, code: str) -> str | None:
 
 async def forget_code(site: Site, account: str) -> None:
     """Forget a code that is under way: its address was taken back."""
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         waiting = await store.mail_code(db, account)
     if waiting is not None:
-        async with site.database.writing() as db:
+        async with site.database.writing(quick=True) as db:
             await store.forget_mail_code(db, account)
 
 
@@ -681,10 +705,10 @@ async def ask_reset(
     Nothing tells the one who asks whether there was one: both ways end in a write.
     """
     now = site.clock.now()
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         person = await _find(site, db, level, reading)
     await take_attempt(site, person.throttle("reset"), person.slowed(address))
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         await _count_address(db, address, now)
         account = await store.by_lookup(db, person.year, level, person.lookup)
         county = account.county if account else ""
@@ -737,7 +761,7 @@ async def reset(
     """
     hashed = await passwords.hash(password)
     now = site.clock.now()
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         id_ = await store.reset_account(db, digest(token), now)
         account = id_ and await store.by_id(db, id_)
         if not account or not await _is_of(site, db, account, reading):

@@ -12,19 +12,21 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jiepin.web import accounts, demo, language
 from jiepin.web.accounts import Presence
-from jiepin.web.clock import Clock, SystemClock
+from jiepin.web.backup_schedule import Backups
+from jiepin.web.clock import STANDS_STILL, Clock, SystemClock
 from jiepin.web.county import account_help, papers, review, seats, tables
 from jiepin.web.county import applications as city_applications
 from jiepin.web.county import audit as city_audit
@@ -33,8 +35,12 @@ from jiepin.web.county import home as city_home
 from jiepin.web.county import results as city_results
 from jiepin.web.county import roster as city_roster
 from jiepin.web.county import schools as city_schools
+from jiepin.web.crowd import Crowd
+from jiepin.web.documents import spreadsheets
 from jiepin.web.downloads import Written
 from jiepin.web.explainer import Explainer
+from jiepin.web.faults import fault_of
+from jiepin.web.figures import Counted, Figures, route_of
 from jiepin.web.fragments import Fragments
 from jiepin.web.guard import MOST_BODY, Guard
 from jiepin.web.host import archive as host_archive
@@ -49,6 +55,8 @@ from jiepin.web.host import run_routes
 from jiepin.web.host import schedule as host_schedule
 from jiepin.web.host import setup as host_setup
 from jiepin.web.landing import landing
+from jiepin.web.logs import tell_of_loop, wordless
+from jiepin.web.nightly import Nights
 from jiepin.web.notify.worker import Worker
 from jiepin.web.passwords import Busy, Passwords
 from jiepin.web.public import announced as public_announced
@@ -61,7 +69,7 @@ from jiepin.web.site import Site
 from jiepin.web.staff import desk
 from jiepin.web.staff import routes as staff_routes
 from jiepin.web.staff.menu import MENUS, end_of_path
-from jiepin.web.store import results
+from jiepin.web.store import audit, results, snapshots
 from jiepin.web.store.applications import NotSaved
 from jiepin.web.store.database import Database
 from jiepin.web.teacher import (
@@ -86,14 +94,22 @@ from jiepin.web.vault import Vault
 
 log = logging.getLogger(__name__)
 
-LANGUAGE_COOKIE = "lang"
 YEAR_SECONDS = 365 * 86400
 TEND_EVERY = 60  # seconds
+# what a page that needs nothing says, in both languages
+LAST_WORDS = """<!doctype html>
+<html lang="zh-Hant-TW"><meta charset="utf-8"><title>系統發生問題</title>
+<h1>系統發生問題</h1>
+<p>這次的動作沒有完成，已儲存的資料不受影響。請稍後再試。問題編號：<code>{number}</code></p>
+<p lang="en">Something went wrong. This was not done; what you saved before is safe.
+Try again later. Number of the problem: <code>{number}</code></p></html>
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorPage:
-    """Why there is no page: absent, busy, large, full, or fault with its number."""
+    """Why there is no page: absent, busy, large, unread, fault with its number; or what
+    disk or database could not do (see jiepin.web.faults)."""
 
     kind: str
     number: str = ""
@@ -110,7 +126,7 @@ async def choose_language(request: Request) -> Response:
     seen = _can_be_seen(request.app, back)  # not so the answer to a post
     answer = RedirectResponse(back if seen else "/", status_code=303)
     answer.set_cookie(
-        LANGUAGE_COOKIE,
+        request.app.state.site.settings.language_cookie,
         "en" if form.get("language") == language.ENGLISH else language.CHINESE,
         max_age=YEAR_SECONDS,
         secure=request.app.state.site.settings.secure,
@@ -260,58 +276,88 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        asyncio.get_running_loop().set_exception_handler(tell_of_loop)
         database = await Database.open(settings.database)
         app.state.site = Site(settings, clock or SystemClock(), vault, database)
         try:
             await _start(app)
             running = [
                 asyncio.create_task(work)
-                for work in (_tend(app), app.state.worker.run(), app.state.runner.run())
+                for work in (
+                    _tend(app),
+                    app.state.worker.run(),
+                    app.state.runner.run(),
+                    app.state.backups.run(),
+                )
             ]
+            log.info("the site has started")
             try:
                 yield
             finally:
+                log.info("the site stops")
                 await _stop(running)
                 await app.state.explainer.stop()
                 await _flush(app)
         finally:
             await database.close()
 
+    figures = Figures()
     app = Starlette(
         routes=[*ROUTES, *(demo.ROUTES if settings.practice else ())],
         middleware=[
+            Middleware(Counted, figures=figures),
             Middleware(Guard, settings=settings),
             Middleware(GZipMiddleware, minimum_size=1400),
-            Middleware(RequestBodyLimitMiddleware, max_body_size=MOST_BODY),
             Middleware(Spoken),
+            Middleware(Sized),
+            Middleware(Crowd, settings=settings),
+            Middleware(RequestBodyLimitMiddleware, max_body_size=MOST_BODY),
             Middleware(Faults),
         ],
         exception_handlers={
             NotSaved: _not_saved,
             Busy: _busy,
             ClientDisconnect: _gone,
-            sqlite3.OperationalError: _no_room,
+            sqlite3.OperationalError: _not_stored,
+            OSError: _not_stored,
             HTTPException: _http_error,
         },
         lifespan=lifespan,
     )
+    app.state.figures = figures
     app.state.templates = make_environment()
     app.state.passwords = Passwords()
     app.state.presence = Presence()
     app.state.staff_presence = Presence()
     app.state.fragments = Fragments()
     app.state.written = Written()
+    app.state.readings = asyncio.Semaphore(spreadsheets.READ_AT_ONCE)
+    app.state.counting = host_home.Counting()
     return app
 
 
 async def _start(app: Starlette) -> None:
     site: Site = app.state.site
+    await _look_at_clock(site)
     app.state.worker = Worker.of(site)
     app.state.runner = Runner(site)
+    app.state.backups = Backups(site)
     app.state.explainer = Explainer(site.settings.data)
     if site.settings.practice:
         app.state.practice = await demo.fill(site)
         app.state.worker = Worker(site, {"mail": app.state.practice})
+
+
+async def _look_at_clock(site: Site) -> None:
+    """Say so when this machine's time is before what was written here already."""
+    async with site.database.reading() as db:
+        latest = await audit.latest(db)
+    if latest is not None and site.clock.now() < latest - STANDS_STILL:
+        log.error(
+            "the clock of this machine is behind the audit, whose latest entry is of "
+            "%s; times that were over are open again until then",
+            latest.isoformat(timespec="seconds"),
+        )
 
 
 class Spoken:
@@ -324,9 +370,29 @@ class Spoken:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        chosen = Request(scope).cookies.get(LANGUAGE_COOKIE, language.CHINESE)
+        cookie = scope["app"].state.site.settings.language_cookie
+        chosen = Request(scope).cookies.get(cookie, language.CHINESE)
         with language.speaking(chosen):
             await self._app(scope, receive, send)
+
+
+class Sized:
+    """Refuses a body that says itself that it is too large, before anything is done.
+
+    What comes without saying so is counted while it is read.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer: ASGIApp = self._app
+        if scope["type"] == "http":
+            length = Headers(scope=scope).get("content-length", "")
+            if length.isdecimal() and int(length[:12]) > MOST_BODY:
+                page = ErrorPage("large")
+                answer = await render(Request(scope), "error.html", page, 413)
+        await answer(scope, receive, send)
 
 
 class Faults:
@@ -352,22 +418,44 @@ class Faults:
             if scope["type"] != "http" or started:
                 raise
             number = secrets.token_hex(4)
-            log.error("incident %s", number, exc_info=error)
-            page = ErrorPage("fault", number)
-            answer = await render(Request(scope), "error.html", page, 500)
+            scope["app"].state.figures.incidents.inc()
+            log.error(
+                "incident %s: %s",
+                number,
+                type(error).__name__,
+                exc_info=wordless(error),
+                extra={"incident": number},
+            )
+            answer = await _fault_page(Request(scope), number)
             await answer(scope, receive, send)
+
+
+async def _fault_page(request: Request, number: str) -> Response:
+    """Show the number of a fault, without the database where that is the fault."""
+    try:
+        return await render(request, "error.html", ErrorPage("fault", number), 500)
+    except Exception as fault:
+        log.error("incident %s, and no page: %s", number, type(fault).__name__)
+        return HTMLResponse(LAST_WORDS.format(number=number), 500)
 
 
 async def _tend(app: Starlette) -> None:
     """Look after what grows old, once a minute."""
+    nights = Nights(app.state.site)
     while True:
         await asyncio.sleep(TEND_EVERY)
         try:
             await _flush(app)
             await results.tend(app.state.site)
+            await snapshots.keep_audits(app.state.site)
             await own_result.prepare(app.state.site, app.state.explainer)
-        except Exception:
-            log.exception("tending failed; trying again in a minute")
+            await nights.tend()
+        except Exception as fault:
+            log.error(
+                "tending failed: %s; trying again in a minute",
+                type(fault).__name__,
+                exc_info=wordless(fault),
+            )
 
 
 async def _flush(app: Starlette) -> None:
@@ -390,15 +478,20 @@ async def _not_saved(request: Request, error: Exception) -> Response:
 
 
 async def _busy(request: Request, _error: Exception) -> Response:
-    return await render(request, "error.html", ErrorPage("busy"), 503)
+    request.app.state.figures.refused("busy")
+    answer = await render(request, "error.html", ErrorPage("busy"), 503)
+    answer.headers["retry-after"] = "30"
+    return answer
 
 
-async def _no_room(request: Request, error: Exception) -> Response:
-    """Say that nothing was saved because the disk is full; what was there stays."""
-    if "full" not in str(error):
+async def _not_stored(request: Request, error: Exception) -> Response:
+    """Say that nothing was saved, for the disk's sake; what was there stays."""
+    fault = fault_of(error)
+    if fault is None:
         raise error
-    log.error("no room for the database: %s", error)
-    return await render(request, "error.html", ErrorPage("full"), 503)
+    request.app.state.figures.refused(fault)
+    log.error("not stored: %s (%s)", fault, type(error).__name__)
+    return await render(request, "error.html", ErrorPage(fault), 503)
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:
@@ -407,5 +500,17 @@ async def _gone(_request: Request, _error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    kind = {404: "absent", 405: "absent", 413: "large"}.get(error.status_code, "fault")
+    kinds = {400: "unread", 404: "absent", 405: "absent", 413: "large"}
+    kind = kinds.get(error.status_code, "fault")
+    if kind == "absent":
+        _log_absent(request)
     return await render(request, "error.html", ErrorPage(kind), error.status_code)
+
+
+def _log_absent(request: Request) -> None:
+    """Log who has asked for what is not there for him: what is refused looks so too."""
+    for name in ("colleague", "visitor"):
+        who = getattr(request.state, name, None)
+        if who is not None:
+            where, account = route_of(request.scope), who.actor.account
+            log.info("absent: %s %s for %s", request.method, where, account)

@@ -153,6 +153,10 @@ def _reading(table: dict[str, Any], device: bytes) -> Reading:
         raise ValueError("no ID or sex that a card can hold")
     if len(name) > LONGEST_NAME or not name.replace("\u3000", "").isprintable():
         raise ValueError("no name that a card can hold")
+    texts = (card["card_number"], card["id_kind"], table["source"])
+    known = all(isinstance(text, str) for text in texts)
+    if not known or type(table["read_at"]) is not int:
+        raise ValueError("no words or no time that a reader tells")
     return Reading(
         card_number=card["card_number"],
         name=card["name"],

@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import os
 import socket
+import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    ExitStack,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from pathlib import Path
 from typing import NoReturn
 
 import click
 import uvicorn
+from starlette.applications import Starlette
 
-from jiepin.web import audit_check, demo, language, national_id
+from jiepin.web import audit_check, backup, demo, language, logs, national_id
+from jiepin.web import restore as restoring
 from jiepin.web.app import create_app
 from jiepin.web.clock import SystemClock, moment_text
-from jiepin.web.rotation import seal_again
+from jiepin.web.monitor import watched
+from jiepin.web.rotation import seal_again, unopened
 from jiepin.web.settings import BadSettings, Settings
 from jiepin.web.site import Site
 from jiepin.web.staff.accounts import Handover, add_host_head
 from jiepin.web.store.audit import NotAnExport
-from jiepin.web.store.database import Database, DatabaseInUse, NewerDatabase
+from jiepin.web.store.database import (
+    Database,
+    DatabaseInUse,
+    NewerDatabase,
+    UnusableDatabase,
+)
 from jiepin.web.vault import BadKeys, NotSealedHere, Vault
 
 BROKEN, WRONG_INPUT = 1, 2
@@ -32,10 +46,17 @@ CHINESE: dict[type[Exception], str] = {
     BadSettings: "設定無法使用，沒有啟動任何東西。",
     BadKeys: "金鑰檔無法使用。",
     DatabaseInUse: "另一個程式正在使用這個資料庫，請先結束它。",
+    UnusableDatabase: "資料庫無法開啟或寫入，沒有啟動任何東西。",
+    sqlite3.DatabaseError: "資料庫無法讀取或寫入，進行中的變更已復原。",
     NewerDatabase: "這個資料庫由較新的版本建立，請安裝該版本。",
     NotSealedHere: "金鑰檔不屬於這個資料庫，資料沒有變更。",
     demo.NotAPracticeFolder: "資料夾裡有其他內容，請用 --data 選一個空資料夾。",
     NotAnExport: "檔案不是異動紀錄的匯出檔。",
+    backup.BadIdentity: "備份的公鑰或私鑰無法使用。",
+    backup.CannotWrite: "備份沒有完成，也沒有留下檔案；請檢查磁碟空間與資料夾。",
+    backup.DamagedBackup: "備份已損壞或不完整，請改用另一份備份。",
+    restoring.WrongIdentity: "這份備份要用另一把私鑰才能開啟。",
+    restoring.NotEmpty: "資料夾裡有其他內容，備份只能還原到空資料夾。",
     UnicodeDecodeError: "檔案不是異動紀錄的匯出檔。",
     OSError: "檔案、資料夾或監聽埠無法使用。",
 }
@@ -43,17 +64,23 @@ CHINESE: dict[type[Exception], str] = {
 
 @contextmanager
 def telling() -> Iterator[None]:
-    """Tell what was wrong with what was given, and end with exit code 2."""
+    """Tell what was wrong with what was given, and end with exit code 2.
+
+    With 1 where nothing was given wrongly, but something is broken.
+    """
     try:
         yield
     except tuple(CHINESE) as problem:
         kind = next(kind for kind in CHINESE if isinstance(problem, kind))
-        _refuse(CHINESE[kind], _english(problem))
+        code = BROKEN if kind is backup.DamagedBackup else WRONG_INPUT
+        _refuse(CHINESE[kind], _english(problem), code)
 
 
 def _english(problem: Exception) -> str:
     if isinstance(problem, OSError) and problem.filename:
         return f"{problem.filename}: {problem.strerror}"
+    if isinstance(problem, sqlite3.DatabaseError):
+        return f"{problem}; what was under way was undone; see the disk and who uses it"
     return str(problem)
 
 
@@ -246,6 +273,110 @@ def export(data: Path, file: Path) -> None:
     click.echo(f"{file}: {chain.whole} entries, last digest {chain.head.hex()}")
 
 
+@main.group("backup")
+def backup_() -> None:
+    """Make and check backups (備份), sealed for whoever holds the identity."""
+
+
+_PATH = click.Path(path_type=Path)
+_IDENTITY = click.option(
+    "--identity", "key", type=_PATH, required=True, help="What `backup key` wrote."
+)
+_KEYS_TRIED = click.option(
+    "--keys", "keys_file", type=_PATH, help="The key file, to try whether it fits."
+)
+
+
+@backup_.command("key")
+@_KEYS_ARGUMENT
+@telling()
+def backup_key(file: Path) -> None:
+    """Make an identity, never over a file that is there, and show its recipient.
+
+    The recipient goes to the site as JIEPIN_BACKUP_RECIPIENT; the file goes elsewhere:
+    whoever has it can open every backup.
+    """
+    recipient = backup.make_identity(file)
+    click.echo(recipient)
+    click.echo(
+        f"{file}：請存放在伺服器以外的地方，遺失就無法還原任何備份\n"
+        f"    {file}: keep it where the server is not; without it no backup opens",
+        err=True,
+    )
+
+
+@backup_.command("make")
+@click.option("--data", type=_PATH, envvar="JIEPIN_DATA", required=True)
+@click.option("--keys", "keys_file", type=_PATH, envvar="JIEPIN_KEYS")
+@click.option("--to", "folder", type=_PATH, envvar="JIEPIN_BACKUPS", required=True)
+@click.option("--recipient", envvar="JIEPIN_BACKUP_RECIPIENT", required=True)
+@telling()
+def backup_make(
+    data: Path, keys_file: Path | None, folder: Path, recipient: str
+) -> None:
+    """Write a backup of everything into a folder; the site may be running.
+
+    What is not given comes from the variables that the site is set by.
+    """
+    _database_in(data)
+    vault = Vault.read(keys_file or data / "keys.json")
+    recipients = backup.read_recipients(recipient)
+    file, manifest = asyncio.run(backup.make(data, vault, folder, recipients))
+    click.echo(f"{file}: {file.stat().st_size:,} bytes, {_told(manifest)}")
+
+
+@backup_.command("check")
+@_KEYS_ARGUMENT
+@_IDENTITY
+@_KEYS_TRIED
+@telling()
+def backup_check(file: Path, key: Path, keys_file: Path | None) -> None:
+    """Open a backup and look whether all of it is there and whole; exit code 0 or 1."""
+    identity = backup.read_identity(key)
+    vault = Vault.read(keys_file) if keys_file else None
+    manifest = asyncio.run(restoring.check(file, identity, vault))
+    click.echo(f"備份完整\n    {file}: whole, {_told(manifest)}")
+
+
+@main.command("restore")
+@_KEYS_ARGUMENT
+@_IDENTITY
+@click.option("--data", type=_PATH, required=True, help="An empty folder.")
+@_KEYS_TRIED
+@click.option(
+    "--mail",
+    type=click.Choice(["hold", "send"]),
+    required=True,
+    help="hold: what waited to be sent is held back, as it may have been sent since "
+    "the backup was made; send: it is sent.",
+)
+@telling()
+def restore(
+    file: Path, key: Path, data: Path, keys_file: Path | None, mail: str
+) -> None:
+    """Put a backup into an empty folder, examined, for the site to start there."""
+    identity = backup.read_identity(key)
+    vault = Vault.read(keys_file) if keys_file else None
+    hold, now = mail == "hold", SystemClock().now()
+    done = asyncio.run(restoring.restore(file, identity, data, vault, hold, now))
+    click.echo(
+        f"已還原至 {data}；請把同一時期的金鑰檔放回原處再啟動。"
+        f"所有人須重新登入；保留不寄的通知 {done.held} 件。\n"
+        f"    {data}: restored, {_told(done.manifest)}. Put the key file of that time "
+        "back to its place and start the site. Everybody signs in again; "
+        f"{done.held} messages are held back"
+    )
+
+
+def _told(manifest: backup.Manifest) -> str:
+    """Say what a backup holds."""
+    names = ("account", "application", "audit")
+    counts = ", ".join(f"{name} {manifest.counts[name]:,}" for name in names)
+    lost = ", ".join(manifest.missing)
+    missing = f"; 缺少 missing where it was made: {lost}" if lost else ""
+    return f"made {manifest.made}, {counts}, files {len(manifest.files)}{missing}"
+
+
 def _database_in(data: Path) -> Path:
     """Return the database of a folder, which must be there already."""
     database = data / "jiepin.db"
@@ -271,8 +402,15 @@ async def _seal_again(path: Path, vault: Vault) -> int:
         await database.close()
 
 
-def _vault(file: Path) -> Vault:
+def _vault(settings: Settings) -> Vault:
+    """Return the keys, made at the first start. Raises BadKeys."""
+    file = settings.keys
     if not file.exists():
+        if settings.database.exists():
+            raise BadKeys(
+                f"{file}: no key file, and {settings.database} is there already; "
+                "bring back the key file that goes with it"
+            )
         file.parent.mkdir(parents=True, exist_ok=True)
         Vault.new().write(file)
     return Vault.read(file)
@@ -280,29 +418,66 @@ def _vault(file: Path) -> Vault:
 
 def _run(settings: Settings, greeting: str = "") -> None:
     """Run one worker: one process alone may write to the database."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    with socket.create_server((settings.listen, settings.port)) as listening:
-        vault = _vault(settings.keys)
-        asyncio.run(_open_once(settings.database))
+    logs.start(settings.practice)
+    with ExitStack() as opened:
+        place = (settings.listen, settings.port)
+        listening = opened.enter_context(socket.create_server(place))
+        watching = None
+        if settings.monitor_port:
+            place = (settings.monitor_listen, settings.monitor_port)
+            watching = opened.enter_context(socket.create_server(place))
+        vault = _vault(settings)
+        asyncio.run(_open_once(settings, vault))
         click.echo(greeting, nl=bool(greeting))
-        config = uvicorn.Config(
-            create_app(settings, vault),
-            workers=1,
-            access_log=False,  # addresses hold one-time links
-            log_level="warning",
-            server_header=False,
-            proxy_headers=bool(settings.proxies),
-            forwarded_allow_ips=settings.proxies or None,
-        )
-        with suppress(KeyboardInterrupt):  # how one ends it
-            uvicorn.Server(config).run(sockets=[listening])
+        app = create_app(settings, vault)
+        config = _config(app, settings)
+        with (
+            suppress(KeyboardInterrupt),  # how one ends it
+            asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
+        ):
+            beside = watched(app, watching) if watching else nullcontext()
+            runner.run(_serve(config, listening, beside))
 
 
-async def _open_once(path: Path) -> None:
+def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        # uvloop takes one new connection a turn: a crowd would wait where none sees it
+        loop="asyncio",
+        workers=1,
+        log_config=None,  # ours
+        access_log=False,  # addresses hold one-time links
+        log_level="warning",
+        server_header=False,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=settings.proxies or None,
+    )
+
+
+async def _serve(
+    config: uvicorn.Config,
+    listening: socket.socket,
+    beside: AbstractAsyncContextManager[None],
+) -> None:
+    async with beside:
+        await uvicorn.Server(config).serve([listening])
+
+
+async def _open_once(settings: Settings, vault: Vault) -> None:
     """Open the database and close it, to hear of what is wrong before serving."""
-    await (await Database.open(path)).close()
+    database = await Database.open(settings.database)
+    try:
+        async with database.reading() as db:
+            closed = await unopened(db, vault)
+    finally:
+        await database.close()
+    if closed:
+        raise BadKeys(
+            f"{settings.keys}: does not open {', '.join(closed)} of "
+            f"{settings.database}; use the key file that goes with it"
+        )
 
 
-def _refuse(chinese: str, english: str) -> NoReturn:
+def _refuse(chinese: str, english: str, code: int = WRONG_INPUT) -> NoReturn:
     click.echo(f"{chinese}\n    {english}", err=True)
-    sys.exit(WRONG_INPUT)
+    sys.exit(code)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 TAIPEI = ZoneInfo("Asia/Taipei")
+STANDS_STILL: Final = timedelta(minutes=1)  # at the most, after a step back
 ROC_BEFORE = 1911  # years between the common era and that of the Republic
 
+log = logging.getLogger(__name__)
 _MONTHS = [
     "January",
     "February",
@@ -25,6 +29,10 @@ _MONTHS = [
 ]
 
 
+def _machine() -> datetime:
+    return datetime.now(UTC)
+
+
 class Clock(Protocol):
     """Tells what time it is; the only thing that does."""
 
@@ -34,10 +42,24 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The clock of the machine."""
+    """The clock of the machine; it stands still while a small step back is made up for.
+
+    Time servers set clocks back by seconds: what is closed stays closed meanwhile. A
+    clock set back by more was wrong before: it is followed, and the log says so.
+    """
+
+    def __init__(self, read: Callable[[], datetime] = _machine) -> None:
+        self._read = read
+        self._latest = read()
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        found = self._read()
+        if found < self._latest - STANDS_STILL:
+            back = (self._latest - found).total_seconds()
+            log.error("the clock of this machine was set back by %.0f seconds", back)
+            self._latest = found
+        self._latest = max(found, self._latest)
+        return self._latest
 
 
 class SetClock:

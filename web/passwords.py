@@ -9,26 +9,23 @@ from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from jiepin.web.language import _
 
 SHORTEST, ADVISED, LONGEST = 8, 12, 128
 AT_ONCE = 2  # hashes computed at a time: each takes 19 MiB and a core for 26 ms
 MOST_WAITING = 100  # about two seconds of waiting; more are asked to come back
-_SHORTEST_WORD = 4  # of the words about oneself that a password must not hold
+# of the words about oneself that a password must not hold; names are written in few
+_SHORTEST_WORD, _SHORTEST_CHINESE = 4, 2
 
-# What is tried first against any account: bases, with digits before or behind them.
+# What is tried first against any account, with digits before or behind it: the words
+# and passwords that are used most, by rank, and what they are in Taiwan.
 _COMMON = frozenset(
-    """
-    password passw0rd pass p@ssword p@ssw0rd qwerty qwertyuiop qwer asdf asdfgh
-    asdfghjkl zxcvbn zxcvbnm 1q2w3e 1q2w3e4r 1q2w3e4r5t 1qaz2wsx qazwsx zaq12wsx
-    q1w2e3r4 iloveyou letmein welcome admin administrator root test guest login master
-    abc abcd aaa abcabc monkey dragon sunshine princess football baseball superman
-    batman shadow michael jordan charlie hello secret changeme default taiwan taipei
-    kaohsiung teacher school jiepin student love lovely family happy lucky money summer
-    winter spring autumn pokemon starwars computer internet google facebook apple
-    samsung asus wangwang woaini ji32k7au4a83 5201314 1314520 168168 888888 666666
-    520520 au4a83 vu04vup su3cl3 j6up6 介聘 老師 教師 學校 密碼
+    [word for words in FREQUENCY_LISTS.values() for word in words]
+    + """
+    aaa abc abcabc abcd asus au4a83 j6up6 ji32k7au4a83 jiepin kaohsiung p@ssword qwer
+    su3cl3 vu04vup wangwang 168168 520520 888888 介聘 學校 密碼 教師 老師
     """.split()  # noqa: SIM905
 )
 _RUNS = (
@@ -63,11 +60,15 @@ def problem(password: str, about: Sequence[str] = (), shortest: int = SHORTEST) 
     if len(password) > LONGEST:
         return _("密碼至多 %(n)s 個字元", n=str(LONGEST))
     folded = password.casefold()
-    if any(len(word) >= _SHORTEST_WORD and word.casefold() in folded for word in about):
+    if any(_counts(word) and word.casefold() in folded for word in about):
         return _("密碼不可含有身分證字號、生日、姓名、電話或電子郵件")
     if _is_common(folded):
         return _("這個密碼太常見，容易被猜中，請換一個")
     return ""
+
+
+def _counts(word: str) -> bool:
+    return len(word) >= (_SHORTEST_WORD if word.isascii() else _SHORTEST_CHINESE)
 
 
 def _is_common(folded: str) -> bool:
@@ -95,6 +96,11 @@ class Passwords:
         self._most_waiting = most_waiting
         self._waiting = 0
         self._nobody = self._hasher.hash("nobody has this password")
+
+    @property
+    def waiting(self) -> int:
+        """How many are being hashed or wait for their turn."""
+        return self._waiting
 
     async def hash(self, password: str) -> str:
         """Return what the database keeps of a password; raises Busy."""

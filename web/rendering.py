@@ -149,7 +149,7 @@ async def _shell(request: Request) -> Shell:
     visitor: Visitor | None = getattr(request.state, "visitor", None)
     member: Member | None = getattr(request.state, "member", None)
     now = site.clock.now()
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         settings = await schools.round(db)
         counties = await schools.counties(db) if member else {}
     application = visitor.application if visitor else None

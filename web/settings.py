@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from pyrage import RecipientError
+from pyrage.x25519 import Recipient
+
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-]+(:[0-9]{1,5})?")
 LINE_API, LINE_ACCESS = "https://api.line.me", "https://access.line.me"
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -53,6 +56,9 @@ class Settings:
     origin    what browsers see, as in https://tas.example; also the Host expected
     practice  a practice site: marked on every page, with practice cards
     proxies   addresses that may tell the browser's address (X-Forwarded-For)
+    monitor_listen, monitor_port   where it can be watched; port 0: nowhere
+    backups   folder in which a backup is made every hour; None: the site makes none
+    backup_recipient   who can open them, as `jiepin-web backup key` shows it
 
     >>> Settings.read({"JIEPIN_DATA": "d", "JIEPIN_ORIGIN": "https://tas.example"}).host
     'tas.example'
@@ -72,6 +78,10 @@ class Settings:
     listen: str = "127.0.0.1"
     port: int = 8000
     proxies: str = ""
+    monitor_listen: str = "127.0.0.1"
+    monitor_port: int = 0
+    backups: Path | None = None
+    backup_recipient: str = ""
     mail: Mail = Mail()
     line: Line = Line()
 
@@ -99,6 +109,11 @@ class Settings:
         return "__Host-staff" if self.secure else "staff"
 
     @property
+    def language_cookie(self) -> str:
+        """The name of the cookie that keeps the language chosen."""
+        return "__Host-lang" if self.secure else "lang"
+
+    @property
     def database(self) -> Path:
         return self.data / "jiepin.db"
 
@@ -116,11 +131,34 @@ class Settings:
             listen=reader.get("LISTEN", str, "127.0.0.1", "an address"),
             port=reader.get("PORT", _port, 8000, "a number from 1 to 65535"),
             proxies=reader.get("PROXIES", str, "", "addresses"),
+            monitor_listen=reader.get("MONITOR_LISTEN", str, "127.0.0.1", "an address"),
+            monitor_port=reader.get(
+                "MONITOR_PORT", _port, 0, "a number from 1 to 65535"
+            ),
+            backups=_read_backups(reader, data),
+            backup_recipient=reader.get(
+                "BACKUP_RECIPIENT", _recipients, "", "age1…, of `jiepin-web backup key`"
+            ),
             mail=_read_mail(reader),
             line=_read_line(reader),
         )
         reader.check(settings)
         return settings
+
+
+def _read_backups(reader: _Reader, data: Path | None) -> Path | None:
+    """Read where backups go: not where they would be lost with what they are of."""
+
+    def elsewhere(text: str) -> Path:
+        folder = Path(text).absolute()
+        if data is not None and folder.is_relative_to(data.absolute()):
+            raise ValueError
+        return folder
+
+    folder: Path | None = reader.get(
+        "BACKUPS", elsewhere, "", "a folder outside the data folder"
+    )
+    return folder or None
 
 
 def _read_mail(reader: _Reader) -> Mail:
@@ -164,11 +202,15 @@ class _Reader:
         try:
             return parse(text)
         except ValueError:
-            shown = "…" if "PASSWORD" in name or "SECRET" in name else repr(text)
+            # an identity may have been put where its recipient belongs
+            secret = "PASSWORD" in name or "SECRET" in name or "SECRET" in text.upper()
+            shown = "…" if secret else repr(text)
             self._wrong.append(f"JIEPIN_{name} is {shown}; expected {expected}")
             return default
 
     def check(self, settings: Settings) -> None:
+        if settings.backups and not settings.backup_recipient:
+            self.get("BACKUP_RECIPIENT", str, None, "age1…, who can open the backups")
         if settings.origin and not settings.secure:
             loopback = urlsplit(settings.origin).hostname in LOOPBACK
             if not (settings.practice and loopback):
@@ -183,6 +225,17 @@ class _Reader:
 
 def _origin(text: str) -> str:
     if not _ORIGIN.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def _recipients(text: str) -> str:
+    try:
+        for word in text.split():
+            Recipient.from_str(word)
+    except RecipientError:
+        raise ValueError from None
+    if not text.split():
         raise ValueError
     return text
 

@@ -38,7 +38,7 @@ COOKIE = "__Host-sid"
 # signing in
 
 
-def test_first_sign_in_is_for_the_roster_alone(client: Client) -> None:
+def test_asvs_6_3_3_first_sign_in_is_for_the_roster_alone(client: Client) -> None:
     assert client.sign_in(STRANGER).status_code == 422
     assert client.sign_in(LIN).headers["location"] == "/teacher/"
 
@@ -60,7 +60,7 @@ def test_without_a_password_nobody_comes_past_step_2(client: Client) -> None:
     assert client.get("/teacher/person").headers["location"] == "/teacher/password"
 
 
-def test_2_4_1_five_failures_lock_for_fifteen_minutes(client: Client) -> None:
+def test_asvs_2_4_1_five_failures_lock_for_fifteen_minutes(client: Client) -> None:
     client.fill_in(3)
     other = client.another()
     for _ in range(5):
@@ -71,7 +71,7 @@ def test_2_4_1_five_failures_lock_for_fifteen_minutes(client: Client) -> None:
     assert other.sign_in(LIN, PASSWORD).status_code == 303
 
 
-def test_2_4_1_others_are_not_locked_with_one(client: Client) -> None:
+def test_asvs_2_4_1_others_are_not_locked_with_one(client: Client) -> None:
     client.fill_in(3)
     other = client.another()
     for _ in range(6):
@@ -79,7 +79,7 @@ def test_2_4_1_others_are_not_locked_with_one(client: Client) -> None:
     assert other.sign_in(CHEN).status_code == 303
 
 
-def test_2_4_1_a_success_starts_the_count_again(client: Client) -> None:
+def test_asvs_2_4_1_a_success_starts_the_count_again(client: Client) -> None:
     client.fill_in(3)
     other = client.another()
     for _ in range(3):
@@ -88,7 +88,7 @@ def test_2_4_1_a_success_starts_the_count_again(client: Client) -> None:
         assert other.sign_in(LIN, PASSWORD).status_code == 303
 
 
-def test_2_4_1_one_address_is_slowed(client: Client) -> None:
+def test_asvs_2_4_1_one_address_is_slowed(client: Client) -> None:
     client.call(many_failures)
     assert "此網路位址登入失敗次數過多" in client.sign_in(CHEN).text
     client.clock.move(minutes=1)
@@ -115,14 +115,14 @@ def test_many_wrong_passwords_at_once_are_counted_too(client: Client) -> None:
     assert client.call(storm) == accounts.FAILURES
 
 
-def test_2_4_1_resets_from_one_address_are_slowed(client: Client) -> None:
+def test_asvs_2_4_1_resets_from_one_address_are_slowed(client: Client) -> None:
     client.call(many_failures)
     form = {"level": LIN.level, "confirmed": "yes"}
     slowed = client.post("/teacher/forgot", **form, **client.answer(LIN))
     assert "此網路位址登入失敗次數過多" in slowed.text
 
 
-def test_a_reset_writes_the_same_for_unknown_people(client: Client) -> None:
+def test_asvs_6_4_3_a_reset_writes_the_same_for_unknown_people(client: Client) -> None:
     client.fill_in(4)
 
     async def written(site: Site) -> int:
@@ -165,7 +165,9 @@ def test_codes_cannot_be_mailed_to_the_whole_world(client: Client) -> None:
     assert "後再重新寄送" in last.text
 
 
-def test_6_3_7_the_address_learns_of_a_new_password_and_address(client: Client) -> None:
+def test_asvs_6_3_7_the_address_learns_of_a_new_password_and_address(
+    client: Client,
+) -> None:
     client.fill_in(4)
     fresh = {"password": "another morning", "again": "another morning", "hint": ""}
     client.save("/teacher/password", **fresh, present=PASSWORD)
@@ -433,7 +435,7 @@ def test_a_practice_card_is_refused_in_production(client: Client) -> None:
 # sessions
 
 
-def test_7_2_4_signing_in_makes_a_new_session(client: Client) -> None:
+def test_asvs_7_2_4_signing_in_makes_a_new_session(client: Client) -> None:
     answer = client.answer(LIN)
     planted = client.http.cookies[COOKIE]
     client.post("/teacher/sign-in", level=LIN.level, **answer)
@@ -443,7 +445,7 @@ def test_7_2_4_signing_in_makes_a_new_session(client: Client) -> None:
     assert thief.get("/teacher/notices").headers["location"] == "/teacher/"
 
 
-def test_7_4_1_signing_out_ends_the_session(client: Client) -> None:
+def test_asvs_7_4_1_signing_out_ends_the_session(client: Client) -> None:
     client.sign_in()
     thief = client.another()
     thief.http.cookies.set(COOKIE, client.http.cookies[COOKIE])
@@ -451,7 +453,7 @@ def test_7_4_1_signing_out_ends_the_session(client: Client) -> None:
     assert thief.get("/teacher/notices").headers["location"] == "/teacher/"
 
 
-def test_7_3_1_half_an_hour_of_silence_ends_it(client: Client) -> None:
+def test_asvs_7_3_1_half_an_hour_of_silence_ends_it(client: Client) -> None:
     client.sign_in()
     for _ in range(3):
         client.clock.move(minutes=29)
@@ -460,7 +462,7 @@ def test_7_3_1_half_an_hour_of_silence_ends_it(client: Client) -> None:
     assert client.get("/teacher/notices").status_code == 303
 
 
-def test_7_3_2_eight_hours_end_it(client: Client) -> None:
+def test_asvs_7_3_2_eight_hours_end_it(client: Client) -> None:
     client.sign_in()
     for _ in range(24):
         client.clock.move(minutes=20)
@@ -485,7 +487,7 @@ def test_being_seen_reaches_the_database_later(client: Client) -> None:
     assert client.call(flush) == int(client.clock.now().timestamp()) * 1000
 
 
-def test_7_4_3_a_new_password_ends_the_other_sessions(client: Client) -> None:
+def test_asvs_7_4_3_a_new_password_ends_the_other_sessions(client: Client) -> None:
     client.fill_in(3)
     other = client.another()
     other.sign_in(LIN, PASSWORD)
@@ -550,7 +552,7 @@ def test_two_teachers_never_see_each_other(client: Client) -> None:
 # passwords
 
 
-def test_11_4_2_how_passwords_are_kept() -> None:
+def test_asvs_11_4_2_how_passwords_are_kept() -> None:
     async def work() -> None:
         passwords = Passwords()
         stored = await passwords.hash(PASSWORD)
@@ -583,7 +585,7 @@ def test_busy_is_a_friendly_page(client: Client) -> None:
 
 
 @given(st.text(), st.text(), st.text())
-def test_what_is_sealed_opens_in_its_place_alone(
+def test_asvs_11_3_3_what_is_sealed_opens_in_its_place_alone(
     text: str, row: str, other: str
 ) -> None:
     sealed = VAULT.seal(text, "a.b", row)

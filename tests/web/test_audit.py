@@ -75,7 +75,7 @@ def test_a_whole_audit_is_told_with_its_last_digest(folder: Path) -> None:
         ),
     ],
 )
-def test_the_first_broken_entry_is_named(
+def test_asvs_16_4_2_the_first_broken_entry_is_named(
     folder: Path, change: str, broken: int
 ) -> None:
     tamper(folder, change)

@@ -203,7 +203,7 @@ def test_an_approved_application_is_past_it(ready: Client) -> None:
 
 
 def test_in_english(ready: Client) -> None:
-    ready.http.cookies.set("lang", "en")
+    ready.http.cookies.set("__Host-lang", "en")
     text = Page(ready.get(CHECK).text).text
     for shown in ("Check everything", "All is right: file the application", "Pingtung"):
         assert shown in text

@@ -211,7 +211,7 @@ def test_the_list_and_the_letters(published: Frozen) -> None:
 
 def test_letters_are_chinese_whatever_is_spoken(published: Frozen) -> None:
     run = corrected(published)
-    published.host.http.cookies.set("lang", "en", domain="tas.test")
+    published.host.http.cookies.set("__Host-lang", "en", domain="tas.test")
     assert "another school" in published.host.get(f"/host/corrections/{run}").text
     answer = published.host.post(f"/host/corrections/{run}/file", kind="pdf")
     assert "更正後結果：未達成介聘" in pages_of(answer.content)[2]

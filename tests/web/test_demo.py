@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from practice_round import SCHOOLS, START, Page, teacher, with_site
+from practice_round import SCHOOLS, START, Page, running, teacher, with_site
 from starlette.testclient import TestClient
 
 from jiepin.reader.trust import read_server_keys
 from jiepin.web import demo, demo_applicants
 from jiepin.web.app import create_app
-from jiepin.web.cli import _open_once, main
+from jiepin.web.cli import main
 from jiepin.web.clock import SetClock
 from jiepin.web.settings import BadSettings, Settings
 from jiepin.web.site import Site
+from jiepin.web.store.database import Database
 from jiepin.web.store.schools import LEVELS
 from jiepin.web.vault import Vault
 
@@ -146,10 +147,17 @@ def test_keys_are_made_shown_and_rotated(tmp_path: Path) -> None:
     shown = run.invoke(main, ["keys", "show", file]).output
     (tmp_path / "site.pem").write_text(shown, "ascii")
     assert len(read_server_keys(tmp_path / "site.pem")) == 1  # as reader services do
-    asyncio.run(_open_once(tmp_path / "jiepin.db"))
+    make_database(tmp_path)
     done = run.invoke(main, ["keys", "rotate", file, "--data", str(tmp_path)])
     assert "0 values" in done.output
     assert run.invoke(main, ["keys", "show", file]).output == shown
+
+
+def make_database(folder: Path) -> None:
+    async def make() -> None:
+        await (await Database.open(folder / "jiepin.db")).close()
+
+    asyncio.run(make())
 
 
 def test_rotation_keeps_the_earlier_keys(tmp_path: Path) -> None:
@@ -157,7 +165,7 @@ def test_rotation_keeps_the_earlier_keys(tmp_path: Path) -> None:
     rotate = ["keys", "rotate", str(file), "--data", str(tmp_path)]
     first = Vault.new()
     first.write(file)
-    asyncio.run(_open_once(tmp_path / "jiepin.db"))
+    make_database(tmp_path)
     assert str(old) in CliRunner().invoke(main, rotate).output
     second = Vault.read(file)
     assert Vault.read(old).sealing == first.sealing  # refused if others may read it
@@ -236,6 +244,29 @@ def test_wrong_input_is_told_in_both_languages(words: list[str], told: str) -> N
     chinese, _, english = done.output.partition("\n    ")
     assert chinese.endswith("。")
     assert told in english
+
+
+def test_keys_that_do_not_belong_to_the_database_start_nothing(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path) as client:
+        client.sign_in()
+    words = {"JIEPIN_DATA": str(tmp_path), "JIEPIN_ORIGIN": "https://tas.example"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        words["JIEPIN_PORT"] = str(free.getsockname()[1])
+    file = tmp_path / "keys.json"
+
+    def told() -> str:
+        done = CliRunner().invoke(main, ["serve"], env=words)
+        assert done.exit_code == 2
+        assert done.output.startswith("金鑰檔無法使用。\n    ")
+        return done.output
+
+    assert "no key file, and" in told()
+    assert not file.exists()  # none is made beside a database
+    Vault.new().write(file)
+    assert "does not open account.national_id, account.birth_date" in told()
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_a_snapshot_is_on_the_disk_with_all_folders_above_it(
 
 
 @pytest.mark.parametrize("sign", "=+-@\t\r\n＝＋－＠")
-def test_no_text_of_a_csv_is_a_formula(sign: str) -> None:
+def test_asvs_1_2_10_no_text_of_a_csv_is_a_formula(sign: str) -> None:
     sheet = Sheet("t", ("a",), [(f"{sign}1",)])
     _head, cell = csv.reader(io.StringIO(csv_of(sheet).decode("utf-8-sig")))
     assert cell == [f"'{sign}1"]

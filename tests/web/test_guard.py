@@ -51,7 +51,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("path", routes("POST"))
-def test_3_5_1_other_sites_cannot_post(filled: Client, path: str) -> None:
+def test_asvs_3_5_1_other_sites_cannot_post(filled: Client, path: str) -> None:
     before = filled.digest()
     own = filled.http.headers.pop("sec-fetch-site")
     try:
@@ -63,14 +63,14 @@ def test_3_5_1_other_sites_cannot_post(filled: Client, path: str) -> None:
     assert filled.digest() == before
 
 
-def test_3_5_1_old_browsers_say_origin(client: Client) -> None:
+def test_asvs_3_5_1_old_browsers_say_origin(client: Client) -> None:
     del client.http.headers["sec-fetch-site"]
     client.http.headers["origin"] = "https://tas.test"
     assert client.sign_in().status_code == 303
 
 
 @pytest.mark.parametrize("path", routes("GET"))
-def test_3_5_3_looking_changes_nothing(filled: Client, path: str) -> None:
+def test_asvs_3_5_3_looking_changes_nothing(filled: Client, path: str) -> None:
     before = filled.digest()
     first, second = filled.get(path), filled.get(path)
     assert first.status_code == second.status_code < 500
@@ -97,7 +97,7 @@ def test_choosing_a_language_leads_back_to_a_page_of_ours(
     assert len(answer.headers.get_list("set-cookie")) == 1
 
 
-def test_wrong_hosts_are_refused(client: Client) -> None:
+def test_asvs_3_5_4_wrong_hosts_are_refused(client: Client) -> None:
     assert client.http.get("/", headers={"host": "evil.example"}).status_code == 421
 
 
@@ -105,7 +105,7 @@ def test_wrong_hosts_are_refused(client: Client) -> None:
 
 
 @pytest.mark.parametrize("path", [*routes("GET"), "/nowhere"])
-def test_3_4_headers_of_every_page(filled: Client, path: str) -> None:
+def test_asvs_3_4_1_to_3_4_6_headers_of_every_page(filled: Client, path: str) -> None:
     headers = filled.get(path).headers
     policy = headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
@@ -117,7 +117,7 @@ def test_3_4_headers_of_every_page(filled: Client, path: str) -> None:
     assert headers["cache-control"] in ("no-store",) or "pool" in path
 
 
-def test_3_3_cookies(client: Client) -> None:
+def test_asvs_3_3_1_to_3_3_4_cookies_of_the_door(client: Client) -> None:
     answers = [client.post("/teacher/challenge"), client.sign_in()]
     answers.append(client.post("/teacher/sign-out"))
     for answer in answers:
@@ -134,12 +134,12 @@ def test_static_files_may_be_kept(client: Client) -> None:
     assert client.get("/static/old/site.css").headers["cache-control"] == "no-store"
 
 
-def test_too_large_a_body(client: Client) -> None:
+def test_asvs_5_2_1_too_large_a_body(client: Client) -> None:
     answer = client.post("/teacher/sign-in", password="x" * 2_200_000)
     assert answer.status_code == 413
 
 
-def test_16_5_1_a_fault_shows_a_number_alone(
+def test_asvs_16_5_1_a_fault_shows_a_number_alone(
     client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_arguments: object) -> None:
@@ -155,7 +155,7 @@ def test_16_5_1_a_fault_shows_a_number_alone(
     assert number.group(1) in caplog.text
 
 
-def test_a_full_disk_loses_nothing(client: Client) -> None:
+def test_asvs_16_5_3_a_full_disk_loses_nothing(client: Client) -> None:
     client.fill_in(4)
     before = client.application()
 
@@ -201,7 +201,7 @@ NASTY = st.text(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(NASTY, NASTY, NASTY)
-def test_1_2_1_any_text_comes_back_the_same_and_never_as_markup(
+def test_asvs_1_2_1_any_text_comes_back_the_same_and_never_as_markup(
     filled: Client, name: str, phone: str, email: str
 ) -> None:
     plain = Page(filled.get("/teacher/person").text)
@@ -222,7 +222,9 @@ def test_1_2_1_any_text_comes_back_the_same_and_never_as_markup(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(NASTY.filter(lambda text: text.strip() and text.isprintable()))
-def test_1_2_1_a_stored_name_comes_back_the_same(filled: Client, name: str) -> None:
+def test_asvs_1_2_1_a_stored_name_comes_back_the_same(
+    filled: Client, name: str
+) -> None:
     name = name.strip()[:50].strip()
     saved = filled.save("/teacher/person", **person_form(name=name))
     assert saved.status_code == 303

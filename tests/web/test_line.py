@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from line_server import (
 )
 
 from jiepin.web.notify.delivery import NeverSent, NotSent
-from jiepin.web.notify.line import LIFE, Linking, NotLinked, Push
+from jiepin.web.notify.line import LIFE, Linking, NotLinked, Push, _trusting
 from jiepin.web.settings import Line
 
 NOW = datetime(2026, 4, 20, 1, 2, 3, tzinfo=UTC)
@@ -212,6 +213,24 @@ def test_same_message_arrives_once(server: LineServer) -> None:
     assert len(server.delivered) == 1
 
 
+def test_certificates_are_read_once_for_many_pushes(
+    server: LineServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading them takes a while, in which no page is answered."""
+    read, create = [], httpx2.create_ssl_context
+
+    def counted() -> ssl.SSLContext:
+        read.append(1)
+        return create()
+
+    monkeypatch.setattr(httpx2, "create_ssl_context", counted)
+    _trusting.cache_clear()
+    for key in ("a", "b", "c"):
+        push(channel(server), key)
+    assert len(server.delivered) == 3
+    assert len(read) == 1
+
+
 def test_other_messages_have_other_keys(server: LineServer) -> None:
     for version in range(3):
         push(channel(server), f"passed:p1:{version}:line")
@@ -260,7 +279,7 @@ def test_wrong_token_is_mended_by_people(server: LineServer) -> None:
         push(replace(channel(server), channel_token="no"))
 
 
-def test_push_cannot_reach_line(server: LineServer) -> None:
+def test_asvs_16_5_2_push_cannot_reach_line(server: LineServer) -> None:
     with pytest.raises(NotSent, match="ConnectError"):
         push(replace(channel(server), api=nobody()))
 

@@ -99,7 +99,7 @@ def test_same_message_same_name_at_every_try() -> None:
         {"subject": "您好\u2028X: y"},
     ],
 )
-def test_headers_cannot_be_smuggled_in(letter: dict[str, str]) -> None:
+def test_asvs_1_3_11_headers_cannot_be_smuggled_in(letter: dict[str, str]) -> None:
     async def run() -> list[EmailMessage]:
         async with mail_server() as mailbox:
             with pytest.raises(NeverSent, match="cannot stand in a mail"):
@@ -142,7 +142,7 @@ def test_refusals(
     assert "example" not in str(caught.value)
 
 
-def test_nobody_listens() -> None:
+def test_asvs_16_5_2_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(NotSent, match="SMTPConnectError"):

@@ -157,7 +157,7 @@ def test_nobody_is_named_before_any_proof(client: Client) -> None:
         "<td>您本人</td><td>確認新電腦</td>",
     ):
         assert line in page
-    client.http.cookies.set("lang", "en")
+    client.http.cookies.set("__Host-lang", "en")
     page = client.get("/teacher/own-data").text
     for line in (
         "<td>not confirmed</td><td>Failed sign-in</td>",

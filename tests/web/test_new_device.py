@@ -116,7 +116,7 @@ def test_the_computer_counts_as_confirmed_afterwards(away: Client) -> None:
     assert len(away.mailed("device-code")) == 1
 
 
-def test_7_2_4_the_code_makes_a_new_session(away: Client) -> None:
+def test_asvs_7_2_4_the_code_makes_a_new_session(away: Client) -> None:
     before = away.http.cookies[COOKIE]
     away.post(DEVICE, code=mailed(away))
     assert away.http.cookies[COOKIE] != before
@@ -218,7 +218,7 @@ def test_another_code_after_a_minute(away: Client) -> None:
     assert away.post(DEVICE, code=mailed(away)).status_code == 303
 
 
-def test_a_code_is_good_on_its_own_computer_alone(away: Client) -> None:
+def test_asvs_6_6_2_a_code_is_good_on_its_own_computer_alone(away: Client) -> None:
     code = mailed(away)
     third = away.elsewhere()
     third.sign_in(LIN, PASSWORD)

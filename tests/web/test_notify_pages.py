@@ -228,7 +228,7 @@ def test_delivery_log_is_shown(linked_site: Client) -> None:
 
 
 def test_english(linked_site: Client) -> None:
-    linked_site.http.cookies.set("lang", "en")
+    linked_site.http.cookies.set("__Host-lang", "en")
     page = linked_site.get(PAGE).text
     assert "Sign in at LINE to receive notices" in page
     assert "ui_locales=en-US" in html.unescape(page)

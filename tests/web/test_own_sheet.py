@@ -77,7 +77,7 @@ def test_mail_store_and_paper_hold_the_same_list(filed: Client) -> None:
 
 
 def test_sheet_is_chinese_in_english_too_only_the_tools_are_not(filed: Client) -> None:
-    filed.http.cookies.set("lang", "en")
+    filed.http.cookies.set("__Host-lang", "en")
     page = filed.get("/teacher/sheet").text
     assert "國小教師個人資料表" in page
     assert "Download as PDF" in page

@@ -12,6 +12,7 @@ from practice_round import CHEN, LIN, WANG, Client, save_and_file, teacher
 from staff_site import county_desk, host_desk, open_review
 
 from jiepin.web.clock import to_ms
+from jiepin.web.host import home
 from jiepin.web.site import Site
 from jiepin.web.store import applications, progress
 from jiepin.web.store.progress import Progress
@@ -215,3 +216,18 @@ def test_no_person_is_named(client: Client, host: Client) -> None:
     for person in (CHEN, WANG, LIN):
         assert person.name not in text
         assert person.national_id not in text
+
+
+def test_a_costly_count_is_kept_for_a_while_and_says_of_when(
+    client: Client, host: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(home, "COSTLY", -1.0)
+    monkeypatch.setattr(home, "KEPT_TIMES", 1e9)
+    before = numbers(host)
+    client.call(file_two)
+    client.clock.move(seconds=30)
+    assert numbers(host)["as_of"] == before["as_of"]
+    assert row(host, "elementary")["filed"] == "0"
+    client.app.state.counting._until = 0.0  # a minute later
+    assert row(host, "elementary")["filed"] == "1"
+    assert numbers(host)["as_of"] != before["as_of"]

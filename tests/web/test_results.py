@@ -282,7 +282,11 @@ def wishes(found: Explained) -> tuple[tuple[str, str], ...]:
     return found.reasons[0].wishes
 
 
-def test_answers_go_to_who_asked_and_are_kept() -> None:
+def test_answers_go_to_who_asked_and_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(explainer, "SOON", 60)
+
     async def work(asked: Explainer) -> None:
         numbers = [f"{n}" for n in range(20)]
         found = await asyncio.gather(*(asked.explain(FIRST, n) for n in numbers))
@@ -304,7 +308,9 @@ def test_a_process_that_ends_is_begun_anew() -> None:
     asking(work)
 
 
-def test_an_answer_that_nobody_waited_for_is_not_given_to_the_next() -> None:
+def test_an_answer_that_nobody_waited_for_is_not_given_to_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def work(asked: Explainer) -> None:
         await asked.explain(FIRST, "1")  # the process is there
         first = asyncio.create_task(asked.explain(FIRST, "slow"))
@@ -312,6 +318,25 @@ def test_an_answer_that_nobody_waited_for_is_not_given_to_the_next() -> None:
             await asyncio.sleep(0)
         await asyncio.sleep(0.05)
         first.cancel()
+        monkeypatch.setattr(explainer, "SOON", 60)
+        assert wishes(await asked.explain(FIRST, "2")) == (("2", "snapshot-1"),)
+
+    asking(work)
+
+
+def test_where_others_ask_nobody_waits_long_and_finds_it_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(explainer, "SOON", 0)
+
+    async def work(asked: Explainer) -> None:
+        first = asyncio.create_task(asked.explain(FIRST, "slow"))
+        await asyncio.sleep(0)
+        with pytest.raises(NotExplained):
+            await asked.explain(FIRST, "2")
+        assert wishes(await first) == (("slow", "snapshot-1"),)
+        while asked._asked:
+            await asyncio.sleep(0.01)
         assert wishes(await asked.explain(FIRST, "2")) == (("2", "snapshot-1"),)
 
     asking(work)

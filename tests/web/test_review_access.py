@@ -67,7 +67,7 @@ STRANGERS = {
 
 @pytest.mark.parametrize("who", STRANGERS.values(), ids=STRANGERS)
 @pytest.mark.parametrize("role", ["clerk", "reviewer", "head"])
-def test_what_belongs_to_others_is_not_there(
+def test_asvs_8_2_2_what_belongs_to_others_is_not_there(
     client: Client, role: str, who: dict[str, object]
 ) -> None:
     id_ = file(client)
@@ -93,7 +93,7 @@ def test_nobody_teachers_and_the_host_are_led_to_the_door(client: Client) -> Non
 
 
 @pytest.mark.parametrize("role", ["clerk", "reviewer", "head"])
-def test_roles(client: Client, role: str) -> None:
+def test_asvs_8_3_1_roles(client: Client, role: str) -> None:
     id_ = file(client)
     desk = county_desk(client, role)
     open_record(desk, id_)
@@ -292,7 +292,7 @@ def test_c02_search(three: Client) -> None:
     assert desk.get("/city/applications/search").headers["location"]
 
 
-def test_a_name_looked_for_is_in_no_address(three: Client) -> None:
+def test_asvs_14_2_1_a_name_looked_for_is_in_no_address(three: Client) -> None:
     page = county_desk(three).get("/city/applications").text
     form = page[page.index('role="search"') - 80 : page.index('name="words"')]
     assert 'method="post"' in form

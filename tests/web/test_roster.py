@@ -79,7 +79,7 @@ def test_what_is_wrong_is_told(
     assert client.digest() == before
 
 
-def test_nobody_takes_a_teacher_off_another_county(client: Client) -> None:
+def test_asvs_8_4_1_nobody_takes_a_teacher_off_another_county(client: Client) -> None:
     desk = county_desk(client, county="13")
     before = client.digest()
     answer = add(desk, LIN)

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +28,7 @@ from frozen_site import (
     written,
 )
 from practice_round import Client, settings
+from runs_under_way import alive, begun, engine, process_of, stored
 from staff_site import county_desk, host_desk
 from starlette.testclient import TestClient
 
@@ -58,11 +58,6 @@ sys.exit(sys.argv[1] == "verify")
 """
 
 
-def engine(patch: pytest.MonkeyPatch, program: str) -> None:
-    """Let another program stand for the engine."""
-    patch.setattr(round_run, "PROGRAM", (sys.executable, "-c", program))
-
-
 @pytest.fixture(scope="module")
 def finished(
     tmp_path_factory: pytest.TempPathFactory,
@@ -84,49 +79,12 @@ def slow(
         yield client, host, begun(host)
 
 
-def begun(host: Client) -> int:
-    """Ask for a run and wait until its process says how far it is."""
-    answer = host.post("/host/runs/snapshots/1/run")
-    assert answer.status_code == 303, answer.text
-    id_ = int(answer.headers["location"].rsplit("/", 1)[1])
-    patience = time.monotonic() + 60
-    while (found := host.get(f"/host/runs/{id_}.json").json())["total"] != 7:
-        assert found["under_way"]
-        assert time.monotonic() < patience
-    return id_
-
-
-def stored(client: Client, id_: int) -> Run:
-    async def look(site: Site) -> Run:
-        async with site.database.reading() as db:
-            found = await runs.run(db, id_)
-        assert found is not None
-        return found
-
-    return client.call(look)
-
-
 def moves(client: Client, id_: int) -> list[Move]:
     async def look(site: Site) -> list[Move]:
         async with site.database.reading() as db:
             return await runs.moves(db, id_)
 
     return client.call(look)
-
-
-def process_of(client: Client) -> int:
-    """Return the number of the process under way."""
-    process = client.app.state.runner._process
-    assert process is not None
-    return int(process.pid)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 # a run of the engine
@@ -284,7 +242,7 @@ def test_two_runs_person_by_person(
     assert "種子" not in page
     english = host.another()
     english.http.cookies.update(host.http.cookies)
-    english.http.cookies.set("lang", "en")
+    english.http.cookies.set("__Host-lang", "en")
     assert (
         "not moved, stays at"
         in english.get(f"/host/runs/{first}/compare/{second}").text
@@ -301,7 +259,11 @@ def test_two_runs_person_by_person(
 def test_engine_is_niced(monkeypatch: pytest.MonkeyPatch) -> None:
     program = round_run.PROGRAM[-1].replace(round_run.MAIN, "print(os.nice(0))")
     done = subprocess.run(
-        [*round_run.PROGRAM[:-1], program], capture_output=True, text=True, check=True
+        [*round_run.PROGRAM[:-1], program],
+        env={**os.environ, round_run.SITE: str(os.getpid())},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert int(done.stdout) == os.nice(0) + round_run.NICE
     monkeypatch.setenv("JIEPIN_SMTP_PASSWORD", "secret")

@@ -58,7 +58,9 @@ def cells(content: bytes) -> list[list[str]]:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=6))
-def test_1_2_10_any_text_comes_back_and_is_never_a_formula(texts: list[str]) -> None:
+def test_asvs_1_2_10_any_text_comes_back_and_is_never_a_formula(
+    texts: list[str],
+) -> None:
     sheet = Sheet("表", ("甲",), [[text] for text in texts])
     for kind in KINDS:
         content = spreadsheets.write(kind, [sheet])
@@ -171,12 +173,14 @@ def long(xml: bytes) -> bytes:
     ],
     ids=["exe", "csv", "empty", "zip", "xls", "far", "repeated", "long"],
 )
-def test_what_is_no_spreadsheet_is_refused_with_a_sentence(content: bytes) -> None:
+def test_asvs_5_2_2_what_is_no_spreadsheet_is_refused_with_a_sentence(
+    content: bytes,
+) -> None:
     with pytest.raises(NotASpreadsheet, match=r"試算表|檔案"):
         spreadsheets.read(content)
 
 
-def test_too_many_rows_columns_or_sheets_are_refused() -> None:
+def test_asvs_5_2_3_too_many_rows_columns_or_sheets_are_refused() -> None:
     wide = Sheet("x", tuple(f"c{n}" for n in range(unpack.MOST_COLUMNS + 1)), [])
     tall = Sheet("x", ("a",), [["b"]] * unpack.MOST_ROWS)
     small = Sheet("x", ("a",), [])
@@ -185,7 +189,7 @@ def test_too_many_rows_columns_or_sheets_are_refused() -> None:
             spreadsheets.read(spreadsheets.write("xlsx", sheets))
 
 
-def test_file_names_are_safe() -> None:
+def test_asvs_5_4_1_file_names_are_safe() -> None:
     found = spreadsheets.headers('115\r\n"../../etc', "ods")["content-disposition"]
     assert re.fullmatch(r'attachment; filename="[A-Za-z0-9-]+\.ods"', found)
 

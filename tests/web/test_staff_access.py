@@ -81,7 +81,7 @@ def reviewed_at(application: Application, opens: datetime) -> Application:
     return replace(application, review_opens=opens, review_closes=closes)
 
 
-def test_what_roles_of_the_host_may_do() -> None:
+def test_asvs_8_2_1_what_roles_of_the_host_may_do() -> None:
     assert allowed("host", Round(115)) == OF_ROUND
     frozen = without_none(OF_ROUND | {"set-up": NONE})
     assert allowed("host", Round(115, NOW)) == frozen
@@ -89,7 +89,7 @@ def test_what_roles_of_the_host_may_do() -> None:
     assert allowed("host", Scope("12", "elementary", NOW)) == OF_COUNTY_BY_HOST
 
 
-def test_what_roles_of_a_county_may_do() -> None:
+def test_asvs_8_2_1_what_roles_of_a_county_may_do() -> None:
     assert allowed("county", Scope("12")) == OF_COUNTY
     assert allowed("county", Scope("12", "elementary")) == OF_COUNTY
     assert allowed("county", Scope("12", frozen=NOW)) == without_none(FROZEN)

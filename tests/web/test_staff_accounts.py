@@ -109,7 +109,7 @@ def test_from_the_command_line_to_the_clerk_of_a_county(client: Client) -> None:
     )
 
 
-def test_the_list_shows_masked_ids_and_states(head: Client) -> None:
+def test_asvs_14_2_6_the_list_shows_masked_ids_and_states(head: Client) -> None:
     head.post("/city/staff/new", **new_member(ZHOU))
     page = Page(head.get("/city/staff").text).text
     assert "周書安" in page
@@ -345,7 +345,7 @@ def test_wrong_changes_are_told_and_kept(clerk, head: Client) -> None:
     assert head.digest() == before
 
 
-def test_a_new_code_ends_what_was_before(clerk, head: Client) -> None:
+def test_asvs_7_4_5_a_new_code_ends_what_was_before(clerk, head: Client) -> None:
     browser, telephone, found = clerk
     made = change(head, found, "/code", reason="telephone")
     code = handed_over(made.text)
@@ -368,7 +368,7 @@ def test_a_new_code_ends_a_first_sign_in_under_way(head: Client) -> None:
     assert begin(browser, "city", ZHOU, code).status_code == 422
 
 
-def test_access_is_taken_away_and_given_again(clerk, head: Client) -> None:
+def test_asvs_7_4_2_access_is_taken_away_and_given_again(clerk, head: Client) -> None:
     browser, telephone, found = clerk
     assert change(head, found, "/access", reason="left").status_code == 303
     assert browser.get("/city/account").headers["location"] == "/city/"
@@ -414,7 +414,7 @@ def test_no_entry_of_the_audit_tells_who_somebody_is(clerk, head: Client) -> Non
 NEW = {"password": "a quite other one", "again": "a quite other one"}
 
 
-def test_one_changes_the_own_password_with_a_fresh_code(clerk) -> None:
+def test_asvs_6_2_3_one_changes_the_own_password_with_a_fresh_code(clerk) -> None:
     browser, telephone, _ = clerk
     other = browser.another()
     assert sign_in(other, "city", ZHOU, telephone.code()).status_code == 303

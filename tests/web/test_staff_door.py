@@ -133,7 +133,7 @@ def test_what_is_wrong_is_never_told(host: tuple[Client, Telephone]) -> None:
     assert actions(browser).count("sign-in-refused") == len(answers)
 
 
-def test_a_code_counts_once(host: tuple[Client, Telephone]) -> None:
+def test_asvs_6_5_1_a_code_counts_once(host: tuple[Client, Telephone]) -> None:
     browser, telephone = host
     code = telephone.code()
     assert sign_in(browser, "host", SHI, code).status_code == 303
@@ -287,7 +287,9 @@ def cookie(browser: Client) -> str:
     return browser.http.cookies.get(browser.site.settings.staff_cookie) or ""
 
 
-def test_7_2_4_a_session_is_new_at_each_sign_in(host: tuple[Client, Telephone]) -> None:
+def test_asvs_7_2_4_a_session_is_new_at_each_sign_in(
+    host: tuple[Client, Telephone],
+) -> None:
     browser, telephone = host
     answer = sign_in(browser, "host", SHI, telephone.code())
     [given] = answer.headers.get_list("set-cookie")
@@ -301,7 +303,9 @@ def test_7_2_4_a_session_is_new_at_each_sign_in(host: tuple[Client, Telephone]) 
     assert browser.get("/host/account").headers["location"] == "/host/"
 
 
-def test_signing_out_ends_the_session(host: tuple[Client, Telephone]) -> None:
+def test_asvs_7_4_1_signing_out_ends_the_session(
+    host: tuple[Client, Telephone],
+) -> None:
     browser, telephone = host
     sign_in(browser, "host", SHI, telephone.code())
     held = cookie(browser)
@@ -311,7 +315,7 @@ def test_signing_out_ends_the_session(host: tuple[Client, Telephone]) -> None:
 
 
 @pytest.mark.parametrize(("rest", "open_"), [(29, True), (31, False)])
-def test_7_3_1_a_session_ends_when_it_rests(
+def test_asvs_7_3_1_a_session_ends_when_it_rests(
     host: tuple[Client, Telephone], rest: int, open_: bool
 ) -> None:
     browser, telephone = host
@@ -349,7 +353,7 @@ def test_the_first_sign_in_sets_up_password_and_telephone(client: Client) -> Non
         assert secret.encode() not in bytes_of_database(client)
 
 
-def test_a_code_is_for_one_card_and_for_seven_days(client: Client) -> None:
+def test_asvs_6_4_1_a_code_is_for_one_card_and_for_seven_days(client: Client) -> None:
     code = host_head(client).code
     other = host_head(client, HE).code
     for answer in (

@@ -424,7 +424,7 @@ def test_t409_the_subjects_of_the_level(client: Client) -> None:
     assert '<option value="J' not in page
 
 
-def test_a_second_window_overwrites_nothing(client: Client) -> None:
+def test_asvs_2_3_4_a_second_window_overwrites_nothing(client: Client) -> None:
     client.fill_in(4)
     version = client.version("/teacher/person")
     client.post("/teacher/person", version=version, **person_form(phone2="0912345678"))

@@ -446,7 +446,7 @@ def test_columns_are_known_in_both_languages_and_any_order(client: Client) -> No
     desk = county_desk(client)
     columns = ("Present school", "note", "LEVEL", "National ID")
     rows = [["123601", "?", "elementary school", STRANGER.national_id]]
-    desk.http.cookies.set("lang", "en", domain="tas.test")
+    desk.http.cookies.set("__Host-lang", "en", domain="tas.test")
     assert "Put it in" in desk.get(put_here(upload(desk, "roster", columns, rows))).text
 
 

@@ -770,7 +770,7 @@ def test_a_draft_is_there_on_another_day(at: Desk) -> None:
     assert chosen(at.get()) == ["134601"]
 
 
-def test_scripts_never_make_markup_out_of_data() -> None:
+def test_asvs_3_2_2_scripts_never_make_markup_out_of_data() -> None:
     folder = files("jiepin.web") / "static"
     scripts = [file for file in folder.iterdir() if file.name.endswith(".js")]
     assert {"wishes.js", "wish_pool.js"} <= {file.name for file in scripts}

@@ -482,7 +482,8 @@ def test_process_killed_while_it_sends(tmp_path: Path) -> None:
 def test_task_outlives_faults_and_finishes_what_is_under_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(worker, "LOOK_EVERY", 0.01)
+    for wait in ("LOOK_EVERY", "AFTER_A_FAULT"):
+        monkeypatch.setattr(worker, wait, 0.01)
     is_due = outbox.is_due
     faults = [OSError(f"cannot read {EMAIL}")]
 

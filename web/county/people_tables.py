@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +21,7 @@ from jiepin.web.county.table_rows import (
     Plan,
     fingerprint,
     headings,
+    in_turns,
 )
 from jiepin.web.documents.spreadsheets import Sheet
 from jiepin.web.language import _, mark, said
@@ -34,7 +34,6 @@ from jiepin.web.store.roster import Key
 from jiepin.web.store.school_changes import refuse
 from jiepin.web.teacher.status import STATES
 
-AT_ONCE: Final = 100  # rows
 ID = Column("id", mark("身分證統一編號"), needed=True)
 LEVEL = Column("level", mark("階段別"), needed=True)
 SCHOOL = Column("school", mark("現任學校"))
@@ -124,9 +123,7 @@ async def _read_roster(
         for level in actor.levels
     }
     read = _RosterRead({}, {}, [])
-    for line in lines:
-        if line.number % AT_ONCE == 0:
-            await asyncio.sleep(0)  # let others be answered in between
+    async for line in in_turns(lines):
         person = _read_person(line, actor, by_level)
         if isinstance(person, list):
             read.faults.extend(person)
@@ -228,7 +225,7 @@ class Points:
         most = await rounds.limits(db, (await schools.the_round(db)).year)
         changed: dict[str, dict[str, Entry]] = {}
         faults: list[Fault] = []
-        for line in lines:
+        async for line in in_turns(lines):
             named = line.cells["application"]
             application = found.get(numbers.get(named, named))
             if application is None:
@@ -279,12 +276,7 @@ async def _applications(
     db: aiosqlite.Connection, actor: Actor
 ) -> dict[str, Application]:
     """Return the applications of the actor's county and levels in this year."""
-    rows = await db.execute_fetchall(
-        "select * from application_whole where county = :county "
-        "and year = (select max(year) from round) order by level, school, id",
-        {"county": actor.county},
-    )
-    found = (applications.from_row(row) for row in rows)
+    found = await applications.of_county(db, actor.county)
     return {one.id: one for one in found if one.level in actor.levels}
 
 

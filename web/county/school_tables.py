@@ -22,6 +22,7 @@ from jiepin.web.county.table_rows import (
     both,
     fingerprint,
     headings,
+    in_turns,
     meaning,
     plain,
     words,
@@ -131,11 +132,11 @@ class Schools:
         lines: Sequence[Line],
         replace: bool,
     ) -> Plan:
-        codes = [line.cells["code"].upper() for line in lines]
-        found = await known(db, actor, codes)
+        found = await known(db, actor, map(_code, lines))
         after: dict[str, Record] = {}
         faults: list[Fault] = []
-        for line, code in zip(lines, codes, strict=True):
+        async for line in in_turns(lines):
+            code = _code(line)
             read = _read_school(line, code, actor, found)
             if code in after:
                 faults.append(line.fault(CODE, twice_text()))
@@ -146,6 +147,10 @@ class Schools:
         if replace:
             after = _closed(found, after) | after
         return await _plan(db, site, actor, found, after, faults)
+
+
+def _code(line: Line) -> str:
+    return line.cells["code"].upper()
 
 
 def _closed(found: Known, after: Mapping[str, Record]) -> dict[str, Record]:
@@ -218,7 +223,7 @@ def _form(
         faults += _tick(form, "tag", line, TAGS, names)
     if "taught" in line.cells:
         subjects = found.subjects[before.school.level].values()
-        names = {one.code: [one.name, one.name_en] for one in subjects}
+        names = {one.code: (one.name, one.name_en) for one in subjects}
         faults += _tick(form, "taught", line, TAUGHT, names)
     return form, faults
 
@@ -345,7 +350,7 @@ class SeatsOfSchools:
         told: dict[str, dict[str, Seats | None]] = {}
         faults: list[Fault] = []
         names = SchoolNames(found.records.values())
-        for line in lines:
+        async for line in in_turns(lines):
             place = _place(line, found, names)
             if isinstance(place, Fault):
                 faults.append(place)

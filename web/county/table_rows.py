@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import unicodedata
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final, Protocol
 
 import aiosqlite
@@ -18,6 +27,7 @@ from jiepin.web.store import audit
 from jiepin.web.store.school_changes import Touched
 
 FIRST_ROW: Final = 2  # of a file; the names of the columns stand in the first
+AT_ONCE: Final = 20  # rows, after which others are answered
 SPLIT: Final = "、,，;；|\n"
 YES_NO: Final = {
     "yes": ("是", "y", "true", "1"),
@@ -182,6 +192,14 @@ def _lines(sheet: Sheet, places: Mapping[str, int]) -> list[Line]:
     ]
 
 
+async def in_turns(lines: Sequence[Line]) -> AsyncIterator[Line]:
+    """Give the rows one by one, and let others be answered in between."""
+    for at, line in enumerate(lines, 1):
+        if at % AT_ONCE == 0:
+            await asyncio.sleep(0)
+        yield line
+
+
 def plain(text: str) -> str:
     """Write a word as it is compared: half-width, small, without spaces.
 
@@ -215,10 +233,11 @@ def meaning(text: str, names: Mapping[str, Collection[str]]) -> str | None:
     return None
 
 
-def both(name: str) -> list[str]:
+@cache
+def both(name: str) -> tuple[str, ...]:
     """Return a marked name in every language."""
     found = []
     for language in LANGUAGES:
         with speaking(language):
             found.append(said(name))
-    return found
+    return tuple(found)

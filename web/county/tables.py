@@ -125,7 +125,8 @@ async def tables(request: Request) -> Response:
     if name not in TABLES or not _may_put(request, name):
         raise HTTPException(404)
     try:
-        tried = await _read(TABLES[name], content, replaces)
+        async with request.app.state.readings:
+            tried = await _read(TABLES[name], content, replaces)
     except NotASpreadsheet as error:
         return await _show(request, replace(_page(request), tried=name, why=str(error)))
     if isinstance(tried, Tried):

@@ -33,6 +33,7 @@ MEDIA_TYPES: Final[dict[str, str]] = {
 }
 _UNPACK: Final = Path(__file__).with_name("unpack.py")
 _PATIENCE: Final = 30  # seconds
+READ_AT_ONCE: Final = 2  # each may take a core for that long, and 1 GiB
 _STARTS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # zip, old Office
 _KEPT: Final = ("PATH", "HOME", "LD_LIBRARY_PATH", "PYTHONPATH", "SYSTEMROOT")
 _LONGEST_TITLE: Final = 31  # what Excel allows
@@ -70,7 +71,8 @@ def write(kind: Kind, sheets: Sequence[Sheet]) -> bytes:
 def read(content: bytes) -> list[Sheet]:
     """Return the sheets of an xlsx, xls or ods file, told by its content.
 
-    Waits for another process: call it in a thread. Raises NotASpreadsheet.
+    Waits for another process: call it in a thread, no more than READ_AT_ONCE at a
+    time. Raises NotASpreadsheet.
     """
     if not content.startswith(_STARTS):
         raise NotASpreadsheet(_("這不是試算表檔案；請上傳 xlsx、xls 或 ods 檔"))
@@ -114,7 +116,7 @@ def _unpacked(content: bytes) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         return {"wrong": "size"}
     if done.returncode != 0:
-        return {"wrong": "killed" if done.returncode < 0 else "kind"}
+        return {"wrong": "ended"}
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
@@ -123,7 +125,7 @@ def _why(wrong: str) -> str:
     return {
         "password": _("檔案設有密碼，無法讀取；請另存為沒有密碼的檔案"),
         "size": _("檔案太大：工作表、列、欄或文字過多，無法讀取"),
-        "killed": _("檔案內容異常，無法讀取；請以試算表軟體開啟後另存新檔"),
+        "ended": _("檔案內容異常，無法讀取；請以試算表軟體開啟後另存新檔"),
         "kind": _("檔案已損毀或不是試算表；請上傳 xlsx、xls 或 ods 檔"),
     }[wrong]
 

@@ -18,7 +18,8 @@ from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 MOST_MEMORY = 1 << 30  # bytes
 MOST_SECONDS = 20
 MOST_SHEETS, MOST_ROWS, MOST_COLUMNS = 20, 20_000, 60
-MOST_TEXT = 8_000_000  # characters of all cells together
+MOST_CELLS = 500_000  # of all sheets together, empty ones between others as well
+MOST_TEXT = 4_000_000  # characters of all cells together
 
 Value = int | float | str | bool | time | date | datetime | timedelta
 
@@ -58,27 +59,29 @@ def sheets(content: bytes) -> dict[str, object]:
             return {"sheets": _cells(book)}
     except PasswordError:
         return {"wrong": "password"}
-    except TooLarge:
+    except (TooLarge, MemoryError):
         return {"wrong": "size"}
     except CalamineError:
         return {"wrong": "kind"}
 
 
 def _cells(book: CalamineWorkbook) -> list[tuple[str, list[list[str]]]]:
-    found, characters = [], 0
+    found, cells, characters = [], 0, 0
     for at, name in enumerate(book.sheet_names):
         sheet = book.get_sheet_by_index(at)
         last_row, last_column = sheet.end or (0, 0)
-        if last_row >= MOST_ROWS or last_column >= MOST_COLUMNS:
+        cells += (last_row + 1) * (last_column + 1)
+        too_far = last_row >= MOST_ROWS or last_column >= MOST_COLUMNS
+        if too_far or cells > MOST_CELLS:
             raise TooLarge
-        rows = sheet.to_python(skip_empty_area=False)
-        cells = []
-        for row in rows:
-            cells.append([text(cell) for cell in row])
-            characters += sum(map(len, cells[-1]))
+        before = [""] * (sheet.start or (0, 0))[1]  # what iter_rows leaves out
+        rows = []
+        for row in sheet.iter_rows():  # not all at once: texts are shared until then
+            rows.append([*before, *map(text, row)])
+            characters += sum(map(len, rows[-1]))
             if characters > MOST_TEXT:
                 raise TooLarge
-        found.append((name, cells))
+        found.append((name, rows))
     return found
 
 
@@ -86,7 +89,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    json.dump(sheets(sys.stdin.buffer.read()), sys.stdout)
+    answer = json.dumps(sheets(sys.stdin.buffer.read()), ensure_ascii=False)
+    sys.stdout.buffer.write(answer.encode("utf-8"))
 
 
 if __name__ == "__main__":

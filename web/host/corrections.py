@@ -15,6 +15,7 @@ from jiepin.web.clock import moment_text
 from jiepin.web.documents.letters import Letter
 from jiepin.web.documents.spreadsheets import Sheet
 from jiepin.web.host import after_letters
+from jiepin.web.host.backed_up import no_backup
 from jiepin.web.host.dropouts import Option, may, plain, reason_of
 from jiepin.web.language import CHINESE, _, current, mark, said, speaking
 from jiepin.web.problems import Problems
@@ -169,6 +170,8 @@ async def freeze(request: Request) -> Response:
     form = typed(await request.form())
     site, actor = request.app.state.site, request.state.colleague.actor
     reason = form.get("why", "").strip()
+    if problems := await no_backup(request, form):
+        return await _show(request, form, problems)
     try:
         await snapshots.freeze(site, actor, "correction", reason)
     except Refused as refused:

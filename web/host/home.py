@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import reduce
 from itertools import groupby
 from operator import add
@@ -54,6 +57,8 @@ DOUBT_NAMES: Final = {
     "seats-level": mark("缺額科(類)別與學校階段別不符"),
 }
 EVERY: Final = 10  # seconds between two looks of the page
+COSTLY: Final = 0.5  # seconds of counting that are not spent again at once
+KEPT_TIMES, KEPT_MOST = 20, 60.0  # a costly count is kept so many times as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +129,61 @@ class HomePage:
 
 
 @dataclass(frozen=True, slots=True)
+class _Counts:
+    """What is counted over all applications of a year, and when."""
+
+    year: int
+    at: datetime
+    board: Board
+    doubts: Sequence[Doubt]
+
+
+class Counting:
+    """Counts for all who look at the board, and seldom where that is costly.
+
+    The pages of the host ask every ten seconds, and the more applications there are,
+    the longer counting takes.
+    """
+
+    def __init__(self) -> None:
+        self._one = asyncio.Lock()
+        self._kept: _Counts | None = None
+        self._until = 0.0
+
+    async def counts(self, site: Site, year: int) -> _Counts:
+        """Return the counts of a year, at most a minute old."""
+        async with self._one:
+            start = time.monotonic()
+            kept = self._kept
+            if kept is None or kept.year != year or start >= self._until:
+                kept = self._kept = await _counts(site, year)
+                took = time.monotonic() - start
+                keep = min(took * KEPT_TIMES, KEPT_MOST) if took > COSTLY else 0
+                self._until = start + keep
+            return kept
+
+
+async def _counts(site: Site, year: int) -> _Counts:
+    now = site.clock.now()
+    async with site.database.reading() as db:
+        board = await store.board(db, year)
+        return _Counts(year, now, board, await store.doubts(db, year))
+
+
+@dataclass(frozen=True, slots=True)
 class _Found:
     """What the store says of the moment."""
 
     settings: RoundSettings
     counties: Mapping[str, County]
     taking_part: frozenset[str]
-    board: Board
+    counts: _Counts
     queue: Queue
-    doubts: Sequence[Doubt]
     obstacles: Sequence[Obstacle]
+
+    @property
+    def board(self) -> Board:
+        return self.counts.board
 
 
 @at_desk()
@@ -159,20 +209,19 @@ async def _look(request: Request) -> _Found | None:
     if settings is None:
         return None
     now = site.clock.now()
+    counts = await request.app.state.counting.counts(site, settings.year)
     async with site.database.reading() as db:
         return _Found(
             settings,
             await schools.counties(db),
             frozenset(await schools.taking_part(db, settings.year)),
-            await store.board(db, settings.year),
+            counts,
             await store.queue(db),
-            await store.doubts(db, settings.year),
             await in_the_way(db, settings.year, now),
         )
 
 
 def _page(request: Request, found: _Found) -> HomePage:
-    now = request.app.state.site.clock.now()
     frozen = found.settings.frozen
     return HomePage(
         year=found.settings.year,
@@ -182,7 +231,7 @@ def _page(request: Request, found: _Found) -> HomePage:
         figures=_figures(request, found),
         doubts=_doubts(found),
         obstacles=found.obstacles,
-        as_of=moment_text(now, current(), seconds=True),
+        as_of=moment_text(found.counts.at, current(), seconds=True),
         every=EVERY,
     )
 
@@ -261,7 +310,7 @@ def _doubts(found: _Found) -> Sequence[str]:
                 f"{name_of(found.counties[doubt.county])} {doubt.n}" for doubt in those
             ),
         )
-        for kind, those in groupby(found.doubts, key=lambda doubt: doubt.kind)
+        for kind, those in groupby(found.counts.doubts, key=lambda doubt: doubt.kind)
     ]
 
 

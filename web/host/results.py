@@ -13,6 +13,7 @@ from starlette.responses import Response
 from jiepin.web import access, after_run, downloads
 from jiepin.web.access import Actor
 from jiepin.web.clock import moment_text
+from jiepin.web.host.backed_up import no_backup
 from jiepin.web.host.corrections import Folders
 from jiepin.web.host.schedule import read_time
 from jiepin.web.language import _, current, said
@@ -106,6 +107,7 @@ async def plan(request: Request) -> Response:
         Problem("at", _("時間請填如 2026-04-19T09:00")) if at and not moment else None,
         None if form.get("sure") else Problem("sure", _("請勾選確認後再送出")),
     )
+    problems = problems or await no_backup(request, form)
     if problems:
         return await _show(request, form, problems)
     try:

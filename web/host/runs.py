@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from jiepin.web import access
 from jiepin.web.clock import moment_text
+from jiepin.web.host.backed_up import no_backup
 from jiepin.web.language import _, current, mark, said
 from jiepin.web.problems import Problem, Problems
 from jiepin.web.rendering import render
@@ -213,6 +214,8 @@ async def freeze(request: Request) -> Response:
     actor = request.state.colleague.actor
     known = re.fullmatch("[0-9]{1,9}", typed["left_out"])
     left_out = int(typed["left_out"]) if known else 0
+    if problems := await no_backup(request, form):
+        return await _show(request, typed, problems)
     try:
         await snapshots.freeze(site, actor, "freeze", typed["reason"], left_out)
     except Refused as refused:

@@ -48,7 +48,7 @@ FIELDS: Final = (
     *(f"{kind}-{side}" for kind in store.TYPED for side in ("opens", "closes")),
     "reason",
 )
-_TYPED: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?")
+_TYPED: Final = re.compile(r"2\d{3}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", re.ASCII)
 
 Typed = Mapping[str, str]
 
@@ -174,8 +174,8 @@ def read_time(text: str) -> datetime | None:
 
     >>> read_time("2026-04-19T09:00").isoformat()
     '2026-04-19T01:00:00+00:00'
-    >>> read_time("2026-02-30T09:00"), read_time("soon")
-    (None, None)
+    >>> read_time("2026-02-30T09:00"), read_time("0001-01-01T00:00"), read_time("soon")
+    (None, None, None)
     """
     if not _TYPED.fullmatch(text.strip()):
         return None

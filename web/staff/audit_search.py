@@ -34,6 +34,7 @@ ACTIONS: Final = TEACHER_ACTIONS | {
     "differences-exported": mark("下載差異清單或函"),
     "letters-exported": mark("下載通知函"),
     "archived": mark("封存並清除個人資料"),
+    "restored": mark("自備份還原"),
     "roster": mark("更正名冊"),
 }
 

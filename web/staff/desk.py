@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 
 from jiepin.web import access
 from jiepin.web.access import Action, Actor
-from jiepin.web.accounts import ABSOLUTE, IDLE
+from jiepin.web.accounts import has_ended
 from jiepin.web.language import _
 from jiepin.web.rendering import render
 from jiepin.web.site import Site
@@ -82,7 +82,7 @@ async def find_colleague(request: Request) -> Colleague | None:
     session, member = found
     now = site.clock.now()
     seen = max(session.seen, state.staff_presence.seen(session.token, session.seen))
-    if now - seen > IDLE or now - session.created > ABSOLUTE:
+    if has_ended(session.created, seen, now):
         return None
     if END_OF[member.kind] != end_of_path(request.url.path):
         return None

@@ -180,6 +180,16 @@ async def of_account(db: aiosqlite.Connection, account: str) -> Application | No
     return next((from_row(row) for row in rows), None)
 
 
+async def of_county(db: aiosqlite.Connection, county: str) -> list[Application]:
+    """Return the applications from a county in the newest year, school by school."""
+    rows = await db.execute_fetchall(
+        "select * from application_whole where county = :county "
+        "and year = (select max(year) from round) order by level, school, id",
+        {"county": county},
+    )
+    return [from_row(row) for row in rows]
+
+
 async def create(
     db: aiosqlite.Connection, id_: str, account: str, now: datetime
 ) -> None:
@@ -477,7 +487,7 @@ async def _saving(
     site: Site, actor: access.Actor, seen: int, step: int, event: str
 ) -> AsyncIterator[_Save]:
     """Open a transaction in which one step of an application may be written."""
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         now = site.clock.now()
         before = await of_account(db, actor.account)
         if before is None or not access.can(actor, "see", before, now):

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import aiosqlite
 
-from jiepin.web.clock import from_ms, to_ms
+from jiepin.web.clock import from_ms, maybe_from_ms, to_ms
 
 SYSTEM: Final = "system"  # who acts when nobody does
 _START = bytes(32)  # stands for the digest before the first entry
@@ -156,6 +156,12 @@ async def count(db: aiosqlite.Connection, search: Search) -> int:
     """Return how many entries are looked for."""
     [[n]] = await db.execute_fetchall("select count(*)" + _FOUND, _keys(search))
     return int(n)
+
+
+async def latest(db: aiosqlite.Connection) -> datetime | None:
+    """Return the latest moment that any entry is of."""
+    [[at]] = await db.execute_fetchall("select max(at) from audit")
+    return maybe_from_ms(at)
 
 
 async def actions(db: aiosqlite.Connection, county: str = "") -> list[str]:

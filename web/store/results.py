@@ -6,6 +6,7 @@ through the publication in force at that moment: before `publish_at` there is no
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from jiepin.web.store.applications import Absent, Refused
 from jiepin.web.store.schools import LEVELS, RoundSettings, Window
 
 LONGEST_REASON = 500
-_AT_ONCE = 50  # applicants told in one transaction: others want to write as well
+_AT_ONCE = 10  # applicants told in one transaction: others want to write as well
+_PAUSE = 0.05  # seconds after each: all whom it concerns look at their result
 _EVENTS = ("result", "dropped-out", "void", "restored")
 
 
@@ -251,7 +253,8 @@ async def retract(site: Site, actor: Actor, publication: int, reason: str) -> No
         now = site.clock.now()
         year = (await _round_for(db, actor, now)).year
         found = await planned(db, year, now)
-        if found is None or found.id != publication:
+        # told of, it was public, whatever the clock says since
+        if found is None or found.id != publication or found.told is not None:
             raise Refused(Problem("reason", _("這次公告已到時間或已撤回，不能再撤回")))
         if not 0 < len(reason) <= LONGEST_REASON:
             most = str(LONGEST_REASON)
@@ -405,8 +408,9 @@ async def tend(site: Site) -> None:
     for publication, concerned in due:
         for start in range(0, len(concerned), _AT_ONCE):
             some = concerned[start : start + _AT_ONCE]
-            async with site.database.writing() as db:
+            async with site.database.writing(quick=True) as db:
                 await _tell(db, site, some, publication, now)
+            await asyncio.sleep(_PAUSE)
         async with site.database.writing() as db:
             await _note_told(db, publication, now)
 

@@ -55,7 +55,7 @@ async def appointment(request: Request) -> Response:
     if request.method != "POST":
         return await _show(request, await _stored(site, visitor.application))
     form = forms.typed(await request.form())
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         settings = await schools.the_round(db)
     read = forms.read_appointment(form, settings.max_subjects)
     if isinstance(read, Problems):
@@ -70,7 +70,7 @@ async def appointment(request: Request) -> Response:
 
 async def _stored(site: Site, application: Application) -> dict[str, str]:
     """Return what the form shows at first; the school as the roster knows it."""
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         known = await store.roster_school(db, application.account)
     chosen = {True: "yes", False: "no", None: ""}[application.indigenous]
     years = application.service_years
@@ -106,7 +106,7 @@ async def _show(
 ) -> Response:
     site: Site = request.app.state.site
     application = request.state.visitor.application
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         page = replace(
             _BLANK,
             townships=_townships(

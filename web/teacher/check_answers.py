@@ -93,7 +93,7 @@ async def _filed_already(
     site: Site, visitor: Visitor, changed: ChangedElsewhere
 ) -> bool:
     """Tell whether it was this form that filed: somebody pressed its button twice."""
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         done = await applications.versions(db, visitor.application.id)
     return changed.found == changed.seen + 1 and done[-1].event == "filed"
 
@@ -102,7 +102,7 @@ async def _page(request: Request, problems: Problems = NO_PROBLEMS) -> Response:
     site: Site = request.app.state.site
     application = request.state.visitor.application
     person = await person_facts(site, application)
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         names = await Names.read(db, application)
         page = await _read(db, application, names, person, problems)
     status_code = 422 if problems else 200

@@ -85,7 +85,7 @@ def too_early(until: datetime) -> Problem:
 
 async def _show(request: Request, who: Newcomer, problems: Problems) -> Response:
     site: Site = request.app.state.site
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         code = await store.mail_code(db, who.session.account, who.device)
     page = DevicePage(
         email=mask_email(who.application.email),

@@ -70,7 +70,7 @@ async def show(
     """Show the sign-in page with what was typed, but never the password."""
     typed = form or {}
     site: Site = request.app.state.site
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         settings = await schools.round(db)
     page = SignInPage(
         levels=settings.levels if settings else schools.LEVELS,

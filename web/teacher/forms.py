@@ -17,8 +17,8 @@ from jiepin.web.store.schools import LEVELS
 LONGEST_NAME, LONGEST_PHONE, LONGEST_EMAIL, LONGEST_HINT = 50, 30, 254, 60
 MOST_YEARS = 60
 
-_LANDLINE = re.compile(r"0\d{1,3}-\d{5,8}(#\d{1,6})?")
-_MOBILE = re.compile(r"09\d{8}")
+_LANDLINE = re.compile(r"0\d{1,3}-\d{5,8}(#\d{1,6})?", re.ASCII)
+_MOBILE = re.compile(r"09\d{8}", re.ASCII)
 _EMAIL = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}"
     r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"

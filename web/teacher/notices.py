@@ -38,7 +38,7 @@ async def notices(request: Request) -> Response:
     """Show the notices, or save the consent with the version of the text shown."""
     visitor: Visitor = request.state.visitor
     site = request.app.state.site
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         settings = await schools.the_round(db)
     if request.method != "POST":
         return await render(request, "notices.html", _page(visitor, settings))

@@ -88,7 +88,7 @@ async def settings(request: Request) -> Response:
         await _save_wanted(site, visitor, await request.form())
         return see(f"{PAGE}?saved=1")
     application = visitor.application
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         linked = await notices.line_linked(db, application.id)
         off = await notices.unwanted(db, application.id)
         sent = await _sent(db, application.id)
@@ -121,7 +121,7 @@ async def line(request: Request) -> Response:
         user = await linking.finish(code, state, now)
     except NotLinked:
         return await render(request, "line.html", LinePage("failed"), 502)
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         await notices.link_line(db, site.vault, visitor.application.id, user, now)
         await _note(db, site, visitor, "line-linked")
     return await render(request, "line.html", LinePage("linked"))
@@ -131,7 +131,7 @@ async def line(request: Request) -> Response:
 async def unlink(request: Request) -> Response:
     """Forget the LINE account."""
     site, visitor = _who(request)
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         if await notices.unlink_line(db, visitor.application.id):
             await _note(db, site, visitor, "line-unlinked")
     return see(f"{PAGE}?saved=1")
@@ -164,7 +164,7 @@ async def _save_wanted(site: Site, visitor: Visitor, form: FormData) -> None:
     """Save the boxes: those shown and not ticked are turned off."""
     ticked = set(form.getlist("wanted"))
     off = [choice for choice in _choices() if _name(*choice) not in ticked]
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         await notices.save_unwanted(db, visitor.application.id, off)
         await _note(db, site, visitor, "notices-chosen")
 

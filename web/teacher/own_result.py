@@ -53,7 +53,7 @@ async def why(request: Request) -> Response:
     application = visitor.application
     site: Site = request.app.state.site
     now = site.clock.now()
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         result = await applications.result(db, application, now)
         publication = await results.published(db, application.year, now)
         if result is None or publication is None:
@@ -62,7 +62,7 @@ async def why(request: Request) -> Response:
         names = await Names.read(db, application)
         text = await result_text(db, application, result, names)
     explained = await _explained(request.app.state.explainer, publication, number)
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         found = await _why(db, application, names, explained) if explained else None
     page = OwnResultPage(
         published=moment_text(publication.publish_at, current()),
@@ -77,7 +77,7 @@ async def why(request: Request) -> Response:
 async def prepare(site: Site, explainer: Explainer) -> None:
     """Work out beforehand what everybody will ask when the result comes out."""
     now = site.clock.now()
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         settings = await schools.round(db)
         due = settings and await results.planned(db, settings.year, now)
         recent = settings and await results.published(db, settings.year, now)

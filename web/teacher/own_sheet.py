@@ -72,7 +72,7 @@ async def _sheet(request: Request) -> Sheet:
     if not access.can(visitor.actor, "print", visitor.application, site.clock.now()):
         raise HTTPException(404)
     application = visitor.application
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         points = await applications.own_points(db, application, site.clock.now())
     return await read_sheet(site, application, points)
 
@@ -85,7 +85,7 @@ async def read_sheet(
     Without points (None) it says when they are announced.
     """
     national_id, birthday = await accounts.identity(site, application.account)
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         names = await Names.read(db, application)
     with speaking(CHINESE):
         lines = _lines(application, names, points)

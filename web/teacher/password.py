@@ -113,10 +113,21 @@ async def words_about(site: Site, visitor: Visitor) -> tuple[str, ...]:
         *words_on_card(national_id, date.fromisoformat(birthday)),
         application.card_name,
         application.name,
-        application.phone1,
-        application.phone2,
+        *telephone_words(application.phone1),
+        *telephone_words(application.phone2),
         application.email.partition("@")[0],
+        application.email,
     )
+
+
+def telephone_words(number: str) -> tuple[str, ...]:
+    """Return the usual ways to write a telephone number.
+
+    >>> telephone_words("07-1234567#89")
+    ('07-1234567', '071234567', '1234567')
+    """
+    plain = number.partition("#")[0]
+    return plain, plain.replace("-", ""), plain.rpartition("-")[2]
 
 
 def words_on_card(national_id: str, birth: date) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ async def _stored(request: Request) -> dict[str, str]:
     """Return what the form shows at first: what is stored, or what the card says."""
     application = request.state.visitor.application
     site: Site = request.app.state.site
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         waiting = await store.mail_code(db, application.account)
     return {
         "name": application.name or application.card_name,
@@ -107,7 +107,7 @@ async def _show(
     site: Site = request.app.state.site
     application = request.state.visitor.application
     national_id, birthday = await accounts.identity(site, application.account)
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         waiting = await store.mail_code(db, application.account)
     page = PersonPage(
         national_id=national_id,
@@ -150,7 +150,7 @@ async def again(request: Request) -> Response:
     """Mail another code to the address that waits for one."""
     visitor: Visitor = request.state.visitor
     site: Site = request.app.state.site
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         waiting = await store.mail_code(db, visitor.application.account)
     if waiting is None:
         return see(step_url("person"))

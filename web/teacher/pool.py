@@ -155,7 +155,7 @@ async def answer(request: Request) -> Response:
     """Answer with a fragment that browsers keep; an old address leads to the new."""
     site: Site = request.app.state.site
     level = request.state.visitor.application.level
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         county = (await schools.counties(db)).get(request.path_params["county"])
         if county is None or request.path_params["level"] != level:
             raise HTTPException(404)

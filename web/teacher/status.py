@@ -82,7 +82,7 @@ async def status(request: Request) -> Response:
     site: Site = request.app.state.site
     application = visitor.application
     now = site.clock.now()
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         names = await Names.read(db, application)
         points = await applications.own_points(db, application, now)
         result = await applications.result(db, application, now)

@@ -123,15 +123,18 @@ async def save(site: Site, actor: Actor, seen: Seen, wishes: WishList) -> Applic
     """
     version = await _as_of_now(site, actor, seen.version)
     saved = await applications.save_wishes(site, actor, version, wishes.schools)
-    async with site.database.writing() as db:
-        if await _is_known(db, saved, seen, wishes):
-            await drafts.drop(db, saved.id)
+    async with site.database.reading(quick=True) as db:
+        under_way = await drafts.draft(db, saved.id)
+    if under_way is not None:  # mostly there is none, and a write waits for the disk
+        async with site.database.writing(quick=True) as db:
+            if await _is_known(db, saved, seen, wishes):
+                await drafts.drop(db, saved.id)
     return saved
 
 
 async def _as_of_now(site: Site, actor: Actor, seen: int) -> int:
     """Return the present version, if list and counties are those of the one seen."""
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         application = await applications.of_account(db, actor.account)
         if application and await drafts.untouched_since(db, application, seen):
             return application.version
@@ -142,13 +145,13 @@ async def change_counties(
     site: Site, actor: Actor, seen: int, counties: tuple[str, ...]
 ) -> None:
     """Save other counties; the list under way loses the same schools as the saved."""
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         before = await applications.of_account(db, actor.account)
         work = await load(db, before) if before else None
     saved, _ = await applications.change_counties(site, actor, seen, counties)
     if work is None or work.wishes == work.saved:
         return
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         kept, _ = wish_list.keep_counties(
             work.wishes, counties, await county_of(db, work.wishes)
         )
@@ -195,7 +198,7 @@ async def _writing(
     site: Site, actor: Actor
 ) -> AsyncIterator[tuple[aiosqlite.Connection, Application]]:
     """Open a transaction on the list under way; raises Absent, Closed."""
-    async with site.database.writing() as db:
+    async with site.database.writing(quick=True) as db:
         application = await applications.of_account(db, actor.account)
         if application is None:
             raise applications.Absent

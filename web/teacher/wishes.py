@@ -55,7 +55,7 @@ async def wishes(request: Request) -> Response:
     if _editable(request):
         if not visitor.application.counties:
             return see(COUNTIES)
-        async with site.database.reading() as db:
+        async with site.database.reading(quick=True) as db:
             work = await wish_work.load(db, visitor.application)
             page = (
                 await wish_page.conflict(db, visitor.application, work)
@@ -72,7 +72,7 @@ async def _editor(
 ) -> Response:
     site, _visitor = _who(request)
     editable = _editable(request)
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         page = await wish_page.editor(request, db, view, editable, problems)
     return await render(request, "wishes.html", page, 422 if problems else 200)
 
@@ -173,7 +173,7 @@ async def _saved(
 async def _doubts(
     site: Site, application: Application, held: WishList
 ) -> dict[str, list[str]]:
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         return await wish_doubts.doubts_of(db, application, held)
 
 
@@ -201,7 +201,7 @@ async def counties(request: Request) -> Response:
 
 
 async def _drops(site: Site, visitor: Visitor, chosen: tuple[str, ...]) -> bool:
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         dropped = await wish_work.dropped(db, visitor.application, chosen)
     return bool(chosen) and len(dropped) > 0
 
@@ -215,7 +215,7 @@ async def _counties(
     problems: Problems = NO_PROBLEMS,
 ) -> Response:
     site, visitor = _who(request)
-    async with site.database.reading() as db:
+    async with site.database.reading(quick=True) as db:
         page = await wish_page.counties(
             db, visitor.application, chosen, seen, ask, problems
         )
