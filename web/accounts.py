@@ -159,9 +159,8 @@ async def challenge(
     now = site.clock.now()
     fresh = secrets.token_urlsafe(32)
     key = f"challenge:{network(address)}"
-    async with site.database.reading(
-        quick=True
-    ) as db:  # a flood of them writes nothing
+    # a flood of them writes nothing
+    async with site.database.reading(quick=True) as db:
         await _refuse_throttled(db, key, now, "crowded")
     async with site.database.writing(quick=True) as db:
         await _count(db, key, now, CHALLENGES, CHALLENGE_SPAN)

@@ -366,7 +366,7 @@ def test_faults_logged_by_libraries_lose_their_words(
     try:
         raise ValueError(TYPED)
     except ValueError:
-        logging.getLogger("uvicorn.error").exception("in the application")
+        logging.getLogger("some.library").exception("in the application")
     [line] = lines(written)
     assert "Wordless: ValueError" in line["trace"]
     assert TYPED not in written.getvalue()

@@ -25,9 +25,9 @@ EVERY_BOX = [*(f"mail-{k}" for k in MAIL_KINDS), *(f"line-{k}" for k in LINE_KIN
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LineServer]:
-    monkeypatch.setattr("line_server.CALLBACK", ORIGIN + CALLBACK)
+def server() -> Iterator[LineServer]:
     with line_server() as server:
+        server.callback = ORIGIN + CALLBACK
         yield server
 
 

@@ -510,7 +510,7 @@ async def _keep_audit(site: Site, snapshot: Snapshot) -> None:
 
 
 def _audit_file(site: Site, snapshot: Snapshot) -> Path:
-    return site.settings.data / f"{snapshot.folder}-audit.jsonl"
+    return site.settings.data / audit_file(snapshot)
 
 
 # take back

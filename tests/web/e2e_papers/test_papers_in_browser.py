@@ -32,12 +32,12 @@ N_WISHES = 120
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SiteServer]:
     folder = tmp_path_factory.mktemp("practice")
-    with line_server() as server, pytest.MonkeyPatch.context() as patch:
+    with line_server() as server:
         line = Line(
             CHANNEL_TOKEN, LOGIN_ID, LOGIN_SECRET, server.address, server.address
         )
         with practice_server(folder, line) as running:
-            patch.setattr("line_server.CALLBACK", f"{running.origin}/teacher/line")
+            server.callback = f"{running.origin}/teacher/line"
             yield running
 
 
