@@ -153,6 +153,7 @@ def test_the_code_and_the_picture_of_the_second_factor(page: Page) -> None:
     page.wait_for_url("**/city/enrol/setup")
     in_both(page, "/city/enrol/setup", "set-up")
     picture = page.locator(".qr img")
+    expect(picture).to_have_js_property("complete", True)
     assert picture.evaluate("image => image.naturalWidth") > 100
     seen = read_code(picture.screenshot())
     secret = page.locator("code.key").inner_text().replace(" ", "")
