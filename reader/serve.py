@@ -119,7 +119,8 @@ def listen(port: int) -> list[socket.socket]:
 
 
 def bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    # named, so that asyncio sends at once (TCP_NODELAY)
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform == "win32":  # there REUSEADDR would let another program in
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)

@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from jiepin.reader.trust import read_server_keys
 from jiepin.web import demo, demo_applicants
 from jiepin.web.app import create_app
-from jiepin.web.cli import main
+from jiepin.web.cli import listen, main
 from jiepin.web.clock import SetClock
 from jiepin.web.settings import BadSettings, Settings
 from jiepin.web.site import Site
@@ -276,6 +276,24 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
         done = CliRunner().invoke(main, words)
     assert done.exit_code == 2
     assert "Address already in use" in done.output
+
+
+def test_answers_leave_at_once() -> None:
+    async def at_once() -> bool:
+        found: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            own = writer.get_extra_info("socket")
+            found.set_result(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) > 0)
+            writer.close()
+
+        with listen("127.0.0.1", 0) as listening:
+            async with await asyncio.start_server(answer, sock=listening):
+                _, writer = await asyncio.open_connection(*listening.getsockname())
+                writer.close()
+                return await found
+
+    assert asyncio.run(at_once())
 
 
 def test_plain_http_is_for_practice_on_this_computer() -> None:
