@@ -336,6 +336,14 @@ class Seen:
         )
         return bool(rows)
 
+    def is_frozen(self, application: str) -> bool:
+        """Tell whether the year of an application is frozen, be it over or not."""
+        ask = (
+            "select round.frozen from round join application on "
+            "application.year = round.year where application.id = :id"
+        )
+        return self.one(ask, id=application) is not None
+
     @property
     def frozen(self) -> bool:
         return self.one("select frozen from round order by year desc") is not None
@@ -698,7 +706,8 @@ def _reviewed(deed: Deed, application: str) -> Iterator[str]:
     one = PEOPLE[application[3:]]
     assert isinstance(one, Teacher)
     open_ = deed.seen.is_on("review", one.level, deed.now)
-    if deed.seen.frozen:
+    # those of a year that is over may be corrected while the next one is under way
+    if deed.seen.is_frozen(application):
         open_ = bool(
             deed.seen.one(
                 "select correcting from application where id = :id", id=application
