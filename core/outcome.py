@@ -185,9 +185,7 @@ class Outcome:
                 peak_memory=_whole(summary["peak_memory"]),
                 mechanism=str(summary.get("mechanism", terms.STAGED)),
                 options=_options(summary),
-                bound=None
-                if (bound := summary.get("bound")) is None
-                else _whole(bound),
+                bound=_bound(summary),
                 told={key: summary[key] for key in COUNTED if key in summary},
             )
         except (errors.BadRules, errors.BadArgument) as error:

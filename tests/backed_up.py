@@ -6,8 +6,6 @@ import asyncio
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import httpx2
 from frozen_site import frozen, reviewed, written
+from killed_site import wait_for
 from pyrage.x25519 import Identity
 
 from jiepin.web import backup
@@ -24,7 +23,6 @@ from jiepin.web.restore import Restored, restore
 from jiepin.web.vault import Vault
 
 RUN = "from jiepin.web.cli import main; main()"
-STARTS_WITHIN = 60  # seconds
 
 
 def command(*words: object) -> subprocess.CompletedProcess[str]:
@@ -130,18 +128,6 @@ def serving(environment: Mapping[str, str]) -> Iterator[httpx2.Client]:
         _, said = process.communicate()
         if process.returncode:
             print(said.decode())
-
-
-def wait_for(http: httpx2.Client, process: subprocess.Popen[bytes]) -> None:
-    patience = time.monotonic() + STARTS_WITHIN
-    while process.poll() is None and time.monotonic() < patience:
-        try:
-            http.get("/teacher/help")
-        except httpx2.TransportError:
-            threading.Event().wait(0.05)
-        else:
-            return
-    raise AssertionError(f"the site does not answer: {process.returncode}")
 
 
 def digests(folder: Path) -> dict[str, bytes]:

@@ -67,23 +67,12 @@ class Site:
             stderr=subprocess.DEVNULL,
         )
         try:
-            self.wait_for(process)
+            with httpx2.Client(base_url=self.address) as http:
+                wait_for(http, process)
             yield process
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
-
-    def wait_for(self, process: subprocess.Popen[bytes]) -> None:
-        patience = time.monotonic() + STARTS_WITHIN
-        with httpx2.Client(base_url=self.address) as http:
-            while process.poll() is None and time.monotonic() < patience:
-                try:
-                    http.get("/teacher/help")
-                except httpx2.TransportError:
-                    threading.Event().wait(0.05)
-                else:
-                    return
-        raise AssertionError(f"the site does not answer: {process.returncode}")
 
     def query(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.database)) as db:
@@ -291,3 +280,16 @@ def save_at_once(
         thread.join()
     if faults:
         raise faults[0]
+
+
+def wait_for(http: httpx2.Client, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a site that was started answers."""
+    patience = time.monotonic() + STARTS_WITHIN
+    while process.poll() is None and time.monotonic() < patience:
+        try:
+            http.get("/teacher/help")
+        except httpx2.TransportError:
+            threading.Event().wait(0.05)
+        else:
+            return
+    raise AssertionError(f"the site does not answer: {process.returncode}")

@@ -22,7 +22,6 @@ from pathlib import Path
 import httpx2
 import pytest
 from backed_up import (
-    STARTS_WITHIN,
     Kept,
     command,
     digests,
@@ -36,7 +35,7 @@ from faulty_disk import small_disk
 from frozen_site import PEOPLE, reviewed, written
 from hypothesis import given
 from hypothesis import strategies as st
-from killed_site import CARDS, Saver
+from killed_site import CARDS, STARTS_WITHIN, Saver
 from killed_site import Site as KilledSite
 from one_backup import Maker
 from practice_round import (
